@@ -1,0 +1,1 @@
+"""The embedded stack, the development token issuer and the demo."""

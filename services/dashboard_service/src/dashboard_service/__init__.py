@@ -1,0 +1,1 @@
+"""Serves aggregates from a read model of its own."""

@@ -1,0 +1,1 @@
+"""Screens stored images with a calibrated, explained model."""

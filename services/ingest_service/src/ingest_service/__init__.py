@@ -1,0 +1,1 @@
+"""Takes DICOM in, validates it, stores it and announces it."""

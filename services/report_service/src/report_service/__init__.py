@@ -1,0 +1,1 @@
+"""Keeps one report per screened image, per tenant and owner."""

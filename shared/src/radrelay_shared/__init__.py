@@ -1,0 +1,1 @@
+"""What every Radrelay service shares: contracts and plumbing, no business rules."""
