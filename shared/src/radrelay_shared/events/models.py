@@ -1,0 +1,187 @@
+"""The data of every event, one frozen model per type and version.
+
+A published field is never removed, renamed or narrowed within a version; a breaking change is a new version.
+No model holds pixels or a patient's name.
+"""
+
+import math
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+TYPE_PREFIX = "org.radrelay"
+
+DicomUid = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+ReasonCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+OwnerId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+ObjectKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be finite")
+    return value
+
+
+Seconds = Annotated[float, Field(ge=0.0), AfterValidator(_finite)]
+
+
+class Urgency(StrEnum):
+    """How soon a case wants attention, most urgent first; codes of FHIR R4 RequestPriority.
+
+    Used both for the priority asked for at upload and for the urgency found by the model.
+    """
+
+    STAT = "stat"
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+
+class EventData(BaseModel):
+    """Base of all event data: names the event and gives the identifier it is about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entity: ClassVar[str]
+    event: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def event_type(cls) -> str:
+        """The CloudEvents `type`, such as `org.radrelay.instance.stored.v1`."""
+        return f"{TYPE_PREFIX}.{cls.entity}.{cls.event}.v{cls.version}"
+
+    @classmethod
+    def schema_uri(cls) -> str:
+        """The CloudEvents `dataschema`: a URN that names the committed JSON Schema."""
+        return f"urn:radrelay:schema:{cls.entity}.{cls.event}.v{cls.version}"
+
+    def subject_id(self) -> UUID:
+        """The identifier of the thing that the event is about."""
+        raise NotImplementedError
+
+
+class _InstanceEvent(EventData):
+    """Identifies one stored image of one owner."""
+
+    instance_id: UUID
+    batch_id: UUID = Field(description="The batch that first brought the image.")
+    owner_id: OwnerId = Field(description="The `sub` of the person who uploaded it.")
+
+    def subject_id(self) -> UUID:
+        """The image."""
+        return self.instance_id
+
+
+class _DicomIdentity(_InstanceEvent):
+    sop_instance_uid: DicomUid
+    sop_class_uid: DicomUid
+    study_instance_uid: DicomUid
+    series_instance_uid: DicomUid
+    modality: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    body_part: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class InstanceStored(_DicomIdentity):
+    """A DICOM image was validated and is safe in the object store."""
+
+    entity = "instance"
+    event = "stored"
+
+    transfer_syntax_uid: DicomUid
+    rows: Annotated[int, Field(gt=0)]
+    columns: Annotated[int, Field(gt=0)]
+    frames: Annotated[int, Field(gt=0)]
+    object_key: ObjectKey
+    size_bytes: Annotated[int, Field(gt=0)]
+    sha256: Sha256
+    priority: Urgency
+    received_at: AwareDatetime
+
+
+class InferenceStarted(_InstanceEvent):
+    """A worker took the image in hand; may be repeated after a redelivery."""
+
+    entity = "inference"
+    event = "started"
+
+    attempt: Annotated[int, Field(ge=1)]
+    started_at: AwareDatetime
+
+
+class ModelRef(BaseModel):
+    """The model bundle behind a result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    digest: Digest
+    label: str = Field(description="What the weights are, in words, such as 'untrained'.")
+    intended_use: str
+
+
+class _Result(_DicomIdentity):
+    model: ModelRef
+    finding: str = Field(description="What the probability is about.")
+    positive: bool
+    probability_raw: Probability = Field(description="Sigmoid of the logit, before calibration.")
+    probability: Probability = Field(description="Calibrated.")
+    confidence: Probability = Field(description="Calibrated probability that the statement made is right.")
+    urgency: Urgency
+
+    @model_validator(mode="after")
+    def _confidence_belongs_to_the_statement(self) -> Self:
+        stated = self.probability if self.positive else 1.0 - self.probability
+        if abs(stated - self.confidence) > 1e-6:
+            raise ValueError("confidence is not the probability of the stated finding")
+        return self
+
+
+class InferenceCompleted(_Result):
+    """The model gave a result; its pictures are in the object store."""
+
+    entity = "inference"
+    event = "completed"
+
+    source_key: ObjectKey = Field(description="The DICOM file.")
+    preview_key: ObjectKey = Field(description="8-bit PNG of the image as the model's window shows it.")
+    overlay_key: ObjectKey = Field(description="Transparent RGBA PNG, the size of the preview.")
+    cam_key: ObjectKey = Field(description="Raw Grad-CAM map, .npy float32 (rows, columns) at feature-map resolution.")
+    received_at: AwareDatetime
+    completed_at: AwareDatetime
+    queue_wait_s: Seconds
+    model_s: Seconds
+
+
+class InferenceFailed(_InstanceEvent):
+    """The image will get no result, and why."""
+
+    entity = "inference"
+    event = "failed"
+
+    reason: ReasonCode
+    detail: Annotated[str, StringConstraints(max_length=500)]
+    received_at: AwareDatetime
+    failed_at: AwareDatetime
+
+
+class ReportCreated(_Result):
+    """A report is there to be read."""
+
+    entity = "report"
+    event = "created"
+
+    report_id: UUID
+    received_at: AwareDatetime
+    completed_at: AwareDatetime
+    created_at: AwareDatetime
+
+    def subject_id(self) -> UUID:
+        """The report, not the image it is about."""
+        return self.report_id

@@ -1,0 +1,31 @@
+"""HTTP plumbing: the application factory and problem details."""
+
+from radrelay_shared.http.application import Lifespan, ReadinessCheck, create_app
+from radrelay_shared.http.problems import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PayloadTooLarge,
+    Problem,
+    ServiceUnavailable,
+    Unauthorized,
+    UnprocessableContent,
+    UnsupportedMediaType,
+)
+
+__all__ = [
+    "BadRequest",
+    "Conflict",
+    "Forbidden",
+    "Lifespan",
+    "NotFound",
+    "PayloadTooLarge",
+    "Problem",
+    "ReadinessCheck",
+    "ServiceUnavailable",
+    "Unauthorized",
+    "UnprocessableContent",
+    "UnsupportedMediaType",
+    "create_app",
+]
