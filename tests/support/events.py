@@ -1,0 +1,125 @@
+"""Builders of events with sensible values; pass only what a test is about.
+
+Every builder makes a new image of owner `dr-a` in tenant `acme`, so that two calls never collide by accident.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+from radrelay_shared.events import (
+    Event,
+    InferenceCompleted,
+    InferenceFailed,
+    ModelRef,
+    ReportCreated,
+    Urgency,
+    make_event,
+)
+from radrelay_shared.objects import keys
+
+TENANT = "acme"
+OWNER = "dr-a"
+CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+RECEIVED_AT = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
+UNTRAINED = ModelRef(
+    name="head-ct-haemorrhage",
+    version="0.1.0",
+    digest="sha256:" + "5e" * 32,
+    label="untrained",
+    intended_use="For demonstration and research. Not for clinical use.",
+)
+
+
+def dicom_uid(*, seed: UUID | None = None) -> str:
+    """A UUID-derived UID (DICOM PS3.5 annex B.2)."""
+    return f"2.25.{(seed or uuid4()).int}"
+
+
+def inference_completed(
+    *, tenant: str = TENANT, event_id: str | None = None, **changes: Any
+) -> Event[InferenceCompleted]:
+    """A result; `confidence` follows from `positive` and `probability` unless it is given."""
+    instance_id: UUID = changes.get("instance_id") or uuid4()
+    model: ModelRef = changes.get("model", UNTRAINED)
+    completed_at = changes.get("received_at", RECEIVED_AT) + timedelta(seconds=2)
+    fields = {
+        **_result(instance_id),
+        "source_key": keys.instance(tenant, instance_id),
+        "preview_key": keys.preview(tenant, instance_id, model.digest),
+        "overlay_key": keys.overlay(tenant, instance_id, model.digest),
+        "cam_key": keys.cam(tenant, instance_id, model.digest),
+        "completed_at": completed_at,
+        "queue_wait_s": 0.4,
+        "model_s": 0.05,
+    }
+    return make_event(
+        InferenceCompleted.model_validate(_merge(fields, changes)),
+        tenant=tenant,
+        source="/radrelay/inference",
+        event_id=event_id,
+    )
+
+
+def inference_failed(*, tenant: str = TENANT, event_id: str | None = None, **changes: Any) -> Event[InferenceFailed]:
+    """A failure whose reason is `undecodable_pixels` unless another is given."""
+    fields = {
+        "instance_id": uuid4(),
+        "batch_id": uuid4(),
+        "owner_id": OWNER,
+        "reason": "undecodable_pixels",
+        "detail": "Pixel data ends early.",
+        "received_at": RECEIVED_AT,
+        "failed_at": changes.get("received_at", RECEIVED_AT) + timedelta(seconds=2),
+    }
+    return make_event(
+        InferenceFailed.model_validate(fields | changes),
+        tenant=tenant,
+        source="/radrelay/inference",
+        event_id=event_id,
+    )
+
+
+def report_created(*, tenant: str = TENANT, event_id: str | None = None, **changes: Any) -> Event[ReportCreated]:
+    """A report; `confidence` follows from `positive` and `probability` unless it is given."""
+    instance_id: UUID = changes.get("instance_id") or uuid4()
+    received_at = changes.get("received_at", RECEIVED_AT)
+    fields = {
+        **_result(instance_id),
+        "report_id": uuid5(instance_id, "report"),
+        "completed_at": received_at + timedelta(seconds=2),
+        "created_at": received_at + timedelta(seconds=3),
+    }
+    return make_event(
+        ReportCreated.model_validate(_merge(fields, changes)),
+        tenant=tenant,
+        source="/radrelay/report",
+        event_id=event_id,
+    )
+
+
+def _result(instance_id: UUID) -> dict[str, Any]:
+    return {
+        "instance_id": instance_id,
+        "batch_id": uuid4(),
+        "owner_id": OWNER,
+        "sop_instance_uid": dicom_uid(seed=instance_id),
+        "sop_class_uid": CT_IMAGE_STORAGE,
+        "study_instance_uid": dicom_uid(),
+        "series_instance_uid": dicom_uid(),
+        "modality": "CT",
+        "body_part": "HEAD",
+        "model": UNTRAINED,
+        "finding": "intracranial haemorrhage",
+        "positive": True,
+        "probability_raw": 0.91,
+        "probability": 0.84,
+        "urgency": Urgency.URGENT,
+        "received_at": RECEIVED_AT,
+    }
+
+
+def _merge(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = fields | changes
+    stated = merged["probability"] if merged["positive"] else 1.0 - merged["probability"]
+    return {"confidence": stated} | merged
