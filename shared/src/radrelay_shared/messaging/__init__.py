@@ -1,0 +1,24 @@
+"""NATS JetStream with the delivery rules of the product: nothing lost, nothing twice, nothing stuck."""
+
+from radrelay_shared.messaging import topology as durables
+from radrelay_shared.messaging.connection import NatsSettings, broker_ready, connect
+from radrelay_shared.messaging.consumer import Consumer, Delivery, Poison
+from radrelay_shared.messaging.publisher import Publisher, PublishError
+from radrelay_shared.messaging.topology import Durable, StreamLimits, ensure_topology, subject_for, subject_of
+
+__all__ = [
+    "Consumer",
+    "Delivery",
+    "Durable",
+    "NatsSettings",
+    "Poison",
+    "PublishError",
+    "Publisher",
+    "StreamLimits",
+    "broker_ready",
+    "connect",
+    "durables",
+    "ensure_topology",
+    "subject_for",
+    "subject_of",
+]

@@ -1,0 +1,158 @@
+"""Every stream, subject and durable consumer of the product, declared once and created by whoever starts first.
+
+Subjects are `radrelay.v1.<tenant>.<entity>.<event>`; work lanes add the priority:
+`radrelay.v1.<tenant>.instance.stored.<stat|urgent|routine>`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import BadRequestError
+from pydantic import BaseModel
+
+from radrelay_shared.events import (
+    Event,
+    EventData,
+    InferenceCompleted,
+    InferenceFailed,
+    InferenceStarted,
+    InstanceStored,
+    ReportCreated,
+    Urgency,
+)
+
+ROOT: Final = "radrelay.v1"
+_STREAM_NAME_IN_USE: Final = 10058
+
+
+class StreamLimits(BaseModel):
+    """How much each stream may keep; a full stream refuses new messages, which then wait in the outbox."""
+
+    max_bytes: int = 1 << 30
+    max_age_s: float = 14 * 24 * 3600.0
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One JetStream stream and what it captures."""
+
+    name: str
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """One durable pull consumer. Delivery attempts are bounded by the application, which keeps dead letters."""
+
+    name: str
+    stream: Stream
+    filter_subjects: tuple[str, ...]
+    ack_wait_s: float = 30.0
+    max_ack_pending: int = 1000
+    max_attempts: int = 8
+
+
+INSTANCES = Stream("RADRELAY_INSTANCES", (f"{ROOT}.*.instance.>",))
+INFERENCE = Stream("RADRELAY_INFERENCE", (f"{ROOT}.*.inference.*",))
+REPORTS = Stream("RADRELAY_REPORTS", (f"{ROOT}.*.report.*",))
+DEAD_LETTERS = Stream("RADRELAY_DEAD_LETTERS", (f"{ROOT}.*.deadletter.*",))
+STREAMS: Final = (INSTANCES, INFERENCE, REPORTS, DEAD_LETTERS)
+
+
+def subject_of(data_type: type[EventData], *, tenant: str = "*", lane: Urgency | None = None) -> str:
+    """The subject of one kind of event; `lane` only for events that travel in priority lanes."""
+    subject = f"{ROOT}.{tenant}.{data_type.entity}.{data_type.event}"
+    return f"{subject}.{lane}" if lane else subject
+
+
+def subject_for(event: Event[Any]) -> str:
+    """The subject that this very event is published to."""
+    lane = event.data.priority if isinstance(event.data, InstanceStored) else None
+    return subject_of(type(event.data), tenant=event.tenant, lane=lane)
+
+
+def dead_letter_subject(tenant: str, durable: Durable) -> str:
+    """Where `durable` leaves what it cannot handle."""
+    return f"{ROOT}.{tenant}.deadletter.{durable.name}"
+
+
+def tenant_in(subject: str) -> str:
+    """The tenant token of a subject."""
+    return subject.split(".")[2]
+
+
+def _lane(lane: Urgency) -> Durable:
+    return Durable(f"inference-{lane}", INSTANCES, (subject_of(InstanceStored, lane=lane),))
+
+
+INFERENCE_STAT = _lane(Urgency.STAT)
+INFERENCE_URGENT = _lane(Urgency.URGENT)
+INFERENCE_ROUTINE = _lane(Urgency.ROUTINE)
+INFERENCE_LANES: Final = (INFERENCE_STAT, INFERENCE_URGENT, INFERENCE_ROUTINE)
+REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),))
+INGEST_REPORTS = Durable("ingest-reports", REPORTS, (subject_of(ReportCreated),))
+INGEST_INFERENCE = Durable("ingest-inference", INFERENCE, (subject_of(InferenceStarted), subject_of(InferenceFailed)))
+INGEST_DEAD_LETTERS = Durable("ingest-dead-letters", DEAD_LETTERS, DEAD_LETTERS.subjects)
+DASHBOARD_REPORTS = Durable("dashboard-reports", REPORTS, (subject_of(ReportCreated),))
+DASHBOARD_FAILURES = Durable("dashboard-failures", INFERENCE, (subject_of(InferenceFailed),))
+DURABLES: Final = (
+    *INFERENCE_LANES,
+    REPORT_RESULTS,
+    INGEST_REPORTS,
+    INGEST_INFERENCE,
+    INGEST_DEAD_LETTERS,
+    DASHBOARD_REPORTS,
+    DASHBOARD_FAILURES,
+)
+
+
+async def ensure_topology(js: JetStreamContext, limits: StreamLimits) -> None:
+    """Create or update every stream and durable; safe to run from many processes at once.
+
+    Raises:
+        nats.js.errors.APIError: the server refuses a configuration.
+    """
+    for stream in STREAMS:
+        config = StreamConfig(
+            name=stream.name,
+            subjects=list(stream.subjects),
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_bytes=limits.max_bytes,
+            max_age=limits.max_age_s,
+            num_replicas=limits.replicas,
+            allow_direct=True,
+        )
+        try:
+            await js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _STREAM_NAME_IN_USE:
+                raise
+            await js.update_stream(config)
+    for durable in DURABLES:
+        await js.add_consumer(
+            durable.stream.name,
+            ConsumerConfig(
+                # A name makes nats-py use the subject that permissions can be scoped to.
+                name=durable.name,
+                durable_name=durable.name,
+                deliver_policy=DeliverPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=durable.ack_wait_s,
+                max_deliver=-1,
+                max_ack_pending=durable.max_ack_pending,
+                filter_subjects=list(durable.filter_subjects),
+            ),
+        )
