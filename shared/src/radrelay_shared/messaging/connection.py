@@ -44,10 +44,10 @@ async def connect(settings: NatsSettings, *, name: str) -> AsyncIterator[Client]
         name=name,
         user=settings.user,
         password=settings.password.get_secret_value() if settings.password else None,
-        connect_timeout=settings.connect_timeout_s,  # type: ignore[arg-type]  # seconds; nats-py says int, takes float
+        connect_timeout=settings.connect_timeout_s,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,  # type: ignore[arg-type]  # the same
+        reconnect_time_wait=0.5,
         ping_interval=5,
         max_outstanding_pings=2,
         error_cb=on_error,

@@ -31,7 +31,7 @@ _tracer = get_tracer(__name__)
 
 
 class Poison(Exception):
-    """This message will never succeed: it goes to the dead letters with this reason, and its neighbours go on."""
+    """The message will never succeed: it goes to the dead letters with this reason, and its neighbours go on."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
@@ -183,7 +183,7 @@ class Consumer:
         except Poison as poison:
             await self._bury(durable, message, poison.reason, poison.detail)
             return "poison"
-        except Exception as error:  # whatever a handler raises, the message is tried again or becomes a dead letter
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises, the message is tried again or becomes a dead letter
             reason = type(error).__name__
             _log.exception("handling failed", extra={"durable": durable.name, "attempt": attempt})
             if attempt < durable.max_attempts:

@@ -1,0 +1,7 @@
+"""Bearer-token verification and the caller it proves."""
+
+from radrelay_shared.auth.dependency import CurrentPrincipal, current_principal
+from radrelay_shared.auth.principal import Principal, Role
+from radrelay_shared.auth.tokens import AuthSettings, TokenVerifier
+
+__all__ = ["AuthSettings", "CurrentPrincipal", "Principal", "Role", "TokenVerifier", "current_principal"]

@@ -1,0 +1,86 @@
+"""What every service's Alembic migrations share: the environment, grants and row security."""
+
+import asyncio
+
+from alembic import command, context, op
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+_MIGRATION_LOCK = 7_274_653
+
+
+def migrate(package: str, owner_url: str, revision: str = "head") -> None:
+    """Bring the schema of the service `package` to `revision`, upwards or downwards.
+
+    `owner_url` is the address of the role that owns the schema.
+    """
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.attributes["url"] = owner_url
+    if revision == "base":
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def run_environment(metadata: MetaData) -> None:
+    """The whole of a service's `env.py`: run migrations online, one runner at a time, versions in its own schema."""
+
+    def apply(connection: Connection) -> None:
+        context.configure(connection=connection, target_metadata=metadata, version_table_schema=metadata.schema)
+        with context.begin_transaction():
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock, hashtext(:schema))"), _lock(metadata))
+            context.run_migrations()
+
+    async def run() -> None:
+        engine = create_async_engine(context.config.attributes["url"], poolclass=pool.NullPool)
+        async with engine.connect() as connection:
+            await connection.run_sync(apply)
+            await connection.commit()
+        await engine.dispose()
+
+    asyncio.run(run())
+
+
+def _lock(metadata: MetaData) -> dict[str, int | str]:
+    return {"lock": _MIGRATION_LOCK, "schema": metadata.schema or ""}
+
+
+def enable_row_security(schema: str, table: str, *, by_owner: bool, app: str, system: str | None = None) -> None:
+    """Force row security on a table and grant the runtime roles what they need.
+
+    Args:
+        schema: the service's schema, which also names its roles.
+        table: the table; it has a `tenant` column, and `owner_id` where `by_owner`.
+        by_owner: whether a clinician sees only rows of their own.
+        app: privileges of the runtime role, such as `"SELECT, INSERT"`; its rows are those of the current tenant.
+        system: privileges of the system role, which sees every tenant; None for no access.
+    """
+    where = "tenant = current_setting('radrelay.tenant', true)"
+    if by_owner:
+        where += (
+            " AND (owner_id = current_setting('radrelay.owner', true)"
+            " OR current_setting('radrelay.role', true) IN ('tenant_admin', 'service'))"
+        )
+    name = f"{schema}.{table}"
+    op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
+    op.execute(f"GRANT {app} ON {name} TO {schema}_app")
+    op.execute(f"CREATE POLICY {table}_app ON {name} TO {schema}_app USING ({where}) WITH CHECK ({where})")
+    if system is not None:
+        op.execute(f"GRANT {system} ON {name} TO {schema}_system")
+        op.execute(f"CREATE POLICY {table}_system ON {name} TO {schema}_system USING (true) WITH CHECK (true)")
+
+
+def secure_outbox(schema: str) -> None:
+    """Row security of an outbox: the runtime role adds rows of its tenant, the relay sees and marks all."""
+    op.execute(
+        f"CREATE INDEX ix_outbox_unpublished ON {schema}.outbox (created_at) WHERE published_at IS NULL",
+    )
+    enable_row_security(schema, "outbox", by_owner=False, app="INSERT", system="SELECT, UPDATE, DELETE")
+
+
+def secure_inbox(schema: str) -> None:
+    """Row security of an inbox: consumers see and add the rows of the tenant they work for."""
+    enable_row_security(schema, "inbox", by_owner=False, app="SELECT, INSERT")

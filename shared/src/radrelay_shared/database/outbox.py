@@ -1,0 +1,170 @@
+"""Transactional outbox: the event commits with the state it announces, and a relay publishes it afterwards.
+
+Source: C. Richardson, "Microservices Patterns" (2018), section 3.3.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+from opentelemetry import propagate
+from sqlalchemy import DateTime, LargeBinary, Text, delete, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from radrelay_shared.database.session import Database
+from radrelay_shared.events import Event
+from radrelay_shared.messaging import Publisher, PublishError, subject_for
+from radrelay_shared.observability.metrics import OUTBOX_AGE_S, OUTBOX_RELAYED
+
+_BATCH: Final = 100
+_POLL_S: Final = 5.0
+_RETRY_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class OutboxColumns:
+    """The columns of a service's outbox table."""
+
+    event_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    tenant: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    traceparent: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    published_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+def channel_of(row: type[OutboxColumns]) -> str:
+    """The NOTIFY channel that wakes the relay of this outbox."""
+    return f"{row.__table__.schema}_outbox"  # type: ignore[attr-defined]  # the mapped class has its table
+
+
+async def enqueue(session: AsyncSession, row: type[OutboxColumns], event: Event[Any]) -> None:
+    """Put `event` into the outbox within the session's transaction, and wake the relay when that commits.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: an event with this id is already there.
+    """
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    statement = insert(row).values(
+        event_id=event.id,
+        tenant=event.tenant,
+        subject=subject_for(event),
+        payload=event.to_json(),
+        traceparent=carrier.get("traceparent"),
+    )
+    await session.execute(statement)
+    await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": channel_of(row)})
+
+
+class OutboxRelay:
+    """Publishes outbox rows and marks each only after its receipt; several relays may run side by side."""
+
+    def __init__(
+        self, database: Database, row: type[OutboxColumns], publisher: Publisher, *, keep_s: float = 7 * 24 * 3600.0
+    ) -> None:
+        self._database = database
+        self._row = row
+        self._publisher = publisher
+        self._keep_s = keep_s
+        self._service = channel_of(row).removesuffix("_outbox")
+        self._wake = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until `stop` is set. A database or broker that is away is waited for."""
+        listener = asyncio.ensure_future(self._listen())
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                try:
+                    full = await self.relay_once() >= _BATCH
+                except (DBAPIError, OSError, PublishError) as error:
+                    _log.warning("outbox relay waits", extra={"error": type(error).__name__})
+                    await asyncio.wait([stopped], timeout=_RETRY_S)
+                    continue
+                if not full:
+                    await self._sleep(stopped)
+        finally:
+            listener.cancel()
+            stopped.cancel()
+            await asyncio.gather(listener, stopped, return_exceptions=True)
+
+    async def _sleep(self, stopped: asyncio.Future[Any]) -> None:
+        woken = asyncio.ensure_future(self._wake.wait())
+        await asyncio.wait([woken, stopped], timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
+        self._wake.clear()
+
+    async def relay_once(self) -> int:
+        """Publish one batch, oldest first, mark what was confirmed, and return how many rows were seen.
+
+        Raises:
+            PublishError: some event got no receipt; those that did are marked.
+        """
+        row = self._row
+        async with self._database.system_transaction() as session:
+            pending = (
+                await session.execute(
+                    select(row.event_id, row.subject, row.payload, row.traceparent, row.created_at)
+                    .where(row.published_at.is_(None))
+                    .order_by(row.created_at)
+                    .limit(_BATCH)
+                    .with_for_update(skip_locked=True)
+                )
+            ).all()
+            now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+            OUTBOX_AGE_S.labels(service=self._service).set(
+                (now - pending[0].created_at).total_seconds() if pending else 0.0
+            )
+            if not pending:
+                return 0
+            outcomes = await asyncio.gather(*(self._publish(each) for each in pending), return_exceptions=True)
+            confirmed = [each.event_id for each, failure in zip(pending, outcomes, strict=True) if failure is None]
+            await self._mark(session, confirmed, now)
+        OUTBOX_RELAYED.labels(service=self._service).inc(len(confirmed))
+        for failure in outcomes:
+            if failure is not None:
+                raise failure
+        return len(pending)
+
+    async def _publish(self, pending: Any) -> None:
+        headers = {"traceparent": pending.traceparent} if pending.traceparent else {}
+        await self._publisher.publish_raw(
+            pending.subject, pending.payload, message_id=pending.event_id, headers=headers
+        )
+
+    async def _mark(self, session: AsyncSession, event_ids: Sequence[str], now: datetime) -> None:
+        row = self._row
+        await session.execute(update(row).where(row.event_id.in_(event_ids)).values(published_at=now))
+
+    async def purge(self) -> int:
+        """Delete rows that were published longer ago than `keep_s`, and return how many."""
+        row = self._row
+        age = func.make_interval(0, 0, 0, 0, 0, 0, self._keep_s)
+        async with self._database.system_transaction() as session:
+            result = await session.execute(delete(row).where(row.published_at < func.now() - age))
+            return int(result.rowcount)  # type: ignore[attr-defined]  # DELETE gives a cursor result
+
+    async def _listen(self) -> None:
+        """Turn NOTIFY into wake-ups; while this connection is away, the poll in `run` does the work."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self._database.dsn)
+                try:
+                    gone = asyncio.Event()
+                    connection.add_termination_listener(lambda _, gone=gone: gone.set())
+                    await connection.add_listener(channel_of(self._row), lambda *_: self._wake.set())
+                    self._wake.set()
+                    await gone.wait()
+                finally:
+                    connection.terminate()
+            except (OSError, asyncpg.PostgresError) as error:
+                _log.warning("outbox listener waits", extra={"error": type(error).__name__})
+            await asyncio.sleep(_RETRY_S)
