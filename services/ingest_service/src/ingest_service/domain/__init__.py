@@ -1,0 +1,1 @@
+"""Rules of intake as plain data and functions: no database, no broker, no framework."""

@@ -1,0 +1,239 @@
+"""Decides whether a spooled file is a DICOM image that can be screened, and reads what identifies it.
+
+Only the structure is read: every element's header, and the values of a few attributes. Pixels are measured, never
+decoded. Run it where a crash or a bomb costs one file: the parser underneath is recursive and trusts lengths.
+Sources: DICOM PS3.10 section 7 (file format), PS3.5 sections 7 and 8 (encoding, pixel data), PS3.3 section C.7.6.3.
+"""
+
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from pydicom import uid
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import data_element_generator
+from pydicom.tag import BaseTag
+
+from ingest_service.domain import attributes
+from ingest_service.domain.limits import DicomLimits
+from ingest_service.domain.pixel_data import PixelElement, check_pixel_data
+from ingest_service.domain.reasons import Refusal, RejectReason
+
+PREFIX_OFFSET: Final = 128
+PREFIX: Final = b"DICM"
+
+ENCAPSULATED_SYNTAXES: Final = frozenset(
+    {
+        uid.JPEGBaseline8Bit,
+        uid.JPEGExtended12Bit,
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEGLSNearLossless,
+        uid.JPEG2000Lossless,
+        uid.JPEG2000,
+        uid.HTJ2KLossless,
+        uid.HTJ2KLosslessRPCL,
+        uid.HTJ2K,
+        uid.RLELossless,
+    }
+)
+NATIVE_SYNTAXES: Final = frozenset(
+    {
+        uid.ImplicitVRLittleEndian,
+        uid.ExplicitVRLittleEndian,
+        uid.ExplicitVRBigEndian,
+        uid.DeflatedExplicitVRLittleEndian,
+    }
+)
+SUPPORTED_SYNTAXES: Final = NATIVE_SYNTAXES | ENCAPSULATED_SYNTAXES
+
+_TRANSFER_SYNTAX_UID: Final = 0x00020010
+_PIXEL_DATA: Final = 0x7FE00010
+_INFLATE_CHUNK: Final = 1 << 20
+
+StopAt = Callable[[int], bool]
+StopWhen = Callable[[BaseTag, str | None, int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFacts:
+    """What the file says it is; every UID is valid, every number is in range."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    body_part: str | None
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    frames: int
+
+
+def validate_dicom(path: Path, limits: DicomLimits) -> DicomFacts:
+    """Read the file at `path` and return its facts.
+
+    Raises:
+        Refusal: the file is not a DICOM image that can be screened; carries the reason.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise Refusal(RejectReason.EMPTY_FILE, "0 bytes")
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the parser warns of what is judged here, and its words may hold patient data
+        _check_prefix(file)
+        syntax = _read_transfer_syntax(file, size, limits)
+        if syntax != uid.DeflatedExplicitVRLittleEndian:
+            return _check_data_set(file, size, syntax, limits)
+        with tempfile.TemporaryFile(dir=path.parent) as inflated:
+            inflated_size = _inflate(file, inflated, limits.max_inflated_bytes)
+            return _check_data_set(inflated, inflated_size, syntax, limits)
+
+
+def _check_prefix(file: BinaryIO) -> None:
+    head = file.read(PREFIX_OFFSET + len(PREFIX))
+    if head[PREFIX_OFFSET:] != PREFIX:
+        raise Refusal(RejectReason.NOT_DICOM, "no DICM prefix at byte 128")
+
+
+def _read_transfer_syntax(file: BinaryIO, size: int, limits: DicomLimits) -> str:
+    """Read the file meta information and leave `file` at the first element of the data set."""
+    scan = _Scan(file, size, implicit=False, little_endian=True, limits=limits, where="file meta information")
+    scan.run(lambda tag: tag >> 16 != 0x0002)
+    element = scan.found.get(_TRANSFER_SYNTAX_UID)
+    if element is None:
+        raise Refusal(RejectReason.UNSUPPORTED_TRANSFER_SYNTAX, "no Transfer Syntax UID (0002,0010)")
+    syntax = attributes.text(element)
+    if syntax not in SUPPORTED_SYNTAXES:
+        # Only registered names are echoed: any other text may be anything.
+        name = uid.UID(syntax).name
+        detail = name if name != syntax else "not a registered transfer syntax"
+        raise Refusal(RejectReason.UNSUPPORTED_TRANSFER_SYNTAX, detail)
+    return syntax
+
+
+def _inflate(source: BinaryIO, target: BinaryIO, max_bytes: int) -> int:
+    """Inflate the rest of `source` (PS3.5 section A.5, RFC 1951) into `target`, rewound; return the size in bytes."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    pending = b""
+    while not inflater.eof:
+        pending = pending or source.read(_INFLATE_CHUNK)
+        if not pending:
+            raise Refusal(RejectReason.TRUNCATED, "the deflated data set ends early")
+        try:
+            piece = inflater.decompress(pending, _INFLATE_CHUNK)
+        except zlib.error as error:
+            raise Refusal(RejectReason.MALFORMED, "the deflated data set cannot be inflated") from error
+        pending = inflater.unconsumed_tail
+        total += len(piece)
+        if total > max_bytes:
+            raise Refusal(RejectReason.TOO_LARGE, f"the data set inflates to more than {max_bytes} bytes")
+        target.write(piece)
+    target.seek(0)
+    return total
+
+
+def _check_data_set(file: BinaryIO, size: int, syntax: str, limits: DicomLimits) -> DicomFacts:
+    implicit = syntax == uid.ImplicitVRLittleEndian
+    little_endian = syntax != uid.ExplicitVRBigEndian
+    scan = _Scan(file, size, implicit=implicit, little_endian=little_endian, limits=limits, where="data set")
+    pixels = scan.run(lambda tag: tag == _PIXEL_DATA)
+    if pixels is None:
+        raise Refusal(RejectReason.NO_PIXEL_DATA, "no Pixel Data (7FE0,0010)")
+    facts = _facts(scan.found, syntax)
+    shape = attributes.pixel_shape(scan.found)
+    end = check_pixel_data(
+        file,
+        size,
+        pixels,
+        shape,
+        encapsulated=syntax in ENCAPSULATED_SYNTAXES,
+        fragment_per_frame=syntax == uid.RLELossless,
+        max_pixel_bytes=limits.max_pixel_bytes,
+    )
+    file.seek(end)
+    tail = _Scan(file, size, implicit=implicit, little_endian=little_endian, limits=limits, where="after Pixel Data")
+    if tail.run(lambda tag: tag == _PIXEL_DATA) is not None:
+        raise Refusal(RejectReason.MALFORMED, "a second Pixel Data (7FE0,0010)")
+    return facts
+
+
+def _facts(found: Mapping[int, RawDataElement], syntax: str) -> DicomFacts:
+    return DicomFacts(
+        sop_instance_uid=attributes.dicom_uid(found, 0x00080018),
+        sop_class_uid=attributes.dicom_uid(found, 0x00080016),
+        study_instance_uid=attributes.dicom_uid(found, 0x0020000D),
+        series_instance_uid=attributes.dicom_uid(found, 0x0020000E),
+        modality=attributes.code_string(found, 0x00080060),
+        body_part=attributes.optional_code_string(found, 0x00180015),
+        transfer_syntax_uid=str(syntax),
+        rows=attributes.unsigned_short(found, 0x00280010),
+        columns=attributes.unsigned_short(found, 0x00280011),
+        frames=attributes.frame_count(found),
+    )
+
+
+class _Scan:
+    """Walks the elements of one data set, keeping only those that are looked at here."""
+
+    def __init__(
+        self, file: BinaryIO, size: int, *, implicit: bool, little_endian: bool, limits: DicomLimits, where: str
+    ) -> None:
+        self._file = file
+        self._size = size
+        self._implicit = implicit
+        self._little_endian = little_endian
+        self._limits = limits
+        self._where = where
+        self.found: dict[int, RawDataElement] = {}
+
+    def run(self, stop_at: StopAt) -> PixelElement | None:
+        """Walk to the first element whose tag `stop_at` accepts, and describe it; None when the data set ends first.
+
+        Raises:
+            Refusal: the encoding is broken, or the file ends within an element.
+        """
+        stopped: list[PixelElement] = []
+
+        def stop_when(tag: BaseTag, vr: str | None, length: int) -> bool:
+            if stop_at(tag):
+                stopped.append(PixelElement(vr, length, self._file.tell(), little_endian=self._little_endian))
+            return bool(stopped)
+
+        try:
+            self._walk(stop_when)
+        except Refusal:
+            raise
+        except (RecursionError, MemoryError) as error:
+            raise Refusal(RejectReason.MALFORMED, f"{self._where}: {type(error).__name__} while parsing") from error
+        except Exception as error:  # hostile bytes reach every branch of the parser: whatever it raises, it is the file
+            if not self._file.read(1):
+                raise self._truncated() from error
+            raise Refusal(RejectReason.MALFORMED, f"{self._where}: cannot be parsed") from error
+        return stopped[0] if stopped else None
+
+    def _walk(self, stop_when: StopWhen) -> None:
+        elements = data_element_generator(
+            self._file,
+            self._implicit,
+            self._little_endian,
+            stop_when=stop_when,
+            defer_size=self._limits.max_value_bytes,
+        )
+        for element in elements:
+            if not isinstance(element, RawDataElement):
+                continue  # a sequence of undefined length: parsed to its end, its content is of no interest here
+            if element.length != 0xFFFFFFFF and element.value_tell + element.length > self._size:
+                raise self._truncated()
+            if element.tag in attributes.WANTED:
+                self.found[element.tag] = element
+
+    def _truncated(self) -> Refusal:
+        return Refusal(RejectReason.TRUNCATED, f"{self._where}: the file ends within an element")
