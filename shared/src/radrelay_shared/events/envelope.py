@@ -38,7 +38,7 @@ class InvalidEvent(ValueError):
 class Event(BaseModel, Generic[DataT]):
     """One CloudEvent: context attributes, the `tenant` extension attribute, and typed data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"] = "1.0"
     id: Annotated[str, StringConstraints(min_length=1, max_length=128)]

@@ -1,6 +1,7 @@
 """The data of every event, one frozen model per type and version.
 
 A published field is never removed, renamed or narrowed within a version; a breaking change is a new version.
+A reader passes over fields it does not know, so that producers may be upgraded first.
 No model holds pixels or a patient's name.
 """
 
@@ -45,7 +46,7 @@ class Urgency(StrEnum):
 class EventData(BaseModel):
     """Base of all event data: names the event and gives the identifier it is about."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     entity: ClassVar[str]
     event: ClassVar[str]
@@ -117,7 +118,7 @@ class InferenceStarted(_InstanceEvent):
 class ModelRef(BaseModel):
     """The model bundle behind a result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     version: str

@@ -1,0 +1,59 @@
+# Everything a developer, an operator and CI run. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DISTS  := ./shared ./phantoms ./services/ingest_service ./services/inference_service \
+          ./services/report_service ./services/dashboard_service ./deploy/local
+STAMP  := $(VENV)/.radrelay-installed
+SOURCES := shared/src services/*/src deploy/local/src phantoms/src tests
+
+DICOM ?=
+ONCE  ?=
+
+.PHONY: help setup demo up down test check format schemas clean
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment with everything in it
+
+$(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(DISTS))
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Radrelay needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned packages (torch among them: several GB, a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==26.3'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt $(addprefix -e ,$(DISTS))
+	@touch $@
+
+demo: setup ## Start everything, screen synthetic head CTs and real DICOM files, show the reports (ONCE=1 ends by itself, DICOM=path takes yours)
+	@$(BIN)/radrelay demo $(if $(ONCE),--once) $(if $(DICOM),--dicom "$(DICOM)")
+
+up: setup ## Start the embedded stack and leave it running
+	@$(BIN)/radrelay up
+
+down: setup ## Stop the embedded stack; its data stays
+	@$(BIN)/radrelay down
+
+test: setup ## Run every test on the embedded stack
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, format, types, import rules and committed schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: setup ## Write the JSON Schemas of the events to shared/contracts
+	$(BIN)/python -m radrelay_shared.events.schemas --write shared/contracts
+
+clean: ## Remove what was built, the environment and the stack's data
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
