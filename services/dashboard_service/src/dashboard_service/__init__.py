@@ -1,1 +1,5 @@
-"""Serves aggregates from a read model of its own."""
+"""Answers how many cases a tenant and a clinician have, from events alone."""
+
+from importlib.metadata import version
+
+__version__ = version("radrelay-dashboard")

@@ -1,0 +1,24 @@
+"""Settings of the dashboard service, from the environment only."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from radrelay_shared.auth import AuthSettings
+from radrelay_shared.database import DatabaseSettings
+from radrelay_shared.messaging import NatsSettings
+from radrelay_shared.observability import ObservabilitySettings
+
+
+class DashboardSettings(BaseSettings):
+    """What every process of this service reads; `RADRELAY_DASHBOARD_NATS__URL` sets `nats.url`."""
+
+    model_config = SettingsConfigDict(env_prefix="RADRELAY_DASHBOARD_", env_nested_delimiter="__", extra="forbid")
+
+    nats: NatsSettings
+    database: DatabaseSettings
+    auth: AuthSettings
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    health_port: int = 9104
+    """Where the worker serves /livez, /readyz and /metrics."""
+    max_in_flight: int = Field(default=16, ge=1)
+    """Events of each kind that one worker counts at a time."""
