@@ -11,6 +11,7 @@ from radrelay_shared.events import (
     Event,
     InferenceCompleted,
     InferenceFailed,
+    InstanceStored,
     ModelRef,
     ReportCreated,
     Urgency,
@@ -123,3 +124,31 @@ def _merge(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = fields | changes
     stated = merged["probability"] if merged["positive"] else 1.0 - merged["probability"]
     return {"confidence": stated} | merged
+
+
+def instance_stored(*, tenant: str = TENANT, event_id: str | None = None, **changes: Any) -> Event[InstanceStored]:
+    """A stored 512 x 512 CT slice of routine priority."""
+    instance_id: UUID = changes.get("instance_id") or uuid4()
+    fields = {
+        "instance_id": instance_id,
+        "batch_id": uuid4(),
+        "owner_id": OWNER,
+        "sop_instance_uid": dicom_uid(seed=instance_id),
+        "sop_class_uid": CT_IMAGE_STORAGE,
+        "study_instance_uid": dicom_uid(),
+        "series_instance_uid": dicom_uid(),
+        "modality": "CT",
+        "body_part": "HEAD",
+        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+        "rows": 512,
+        "columns": 512,
+        "frames": 1,
+        "object_key": keys.instance(tenant, instance_id),
+        "size_bytes": 525_312,
+        "sha256": "b" * 64,
+        "priority": Urgency.ROUTINE,
+        "received_at": RECEIVED_AT,
+    }
+    return make_event(
+        InstanceStored.model_validate(fields | changes), tenant=tenant, source="/radrelay/ingest", event_id=event_id
+    )

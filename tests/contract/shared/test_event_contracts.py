@@ -7,6 +7,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
+
 from radrelay_shared.events import EVENT_DATA, InvalidEvent, parse_event
 from radrelay_shared.events.schemas import files
 
