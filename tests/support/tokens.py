@@ -26,7 +26,7 @@ class TestIssuer:
         self._key = key
         self.settings = AuthSettings(issuer=address, audience="radrelay", jwks_url=f"{address}/jwks.json")
 
-    def token(self, tenant: str, user: str, roles: tuple[str, ...] = ("clinician",), **claims: Any) -> str:
+    def token(self, tenant: str, user: str, /, roles: tuple[str, ...] = ("clinician",), **claims: Any) -> str:
         """A token valid for an hour; `claims` replace or add to the usual ones."""
         now = datetime.now(UTC)
         usual = {
@@ -40,7 +40,7 @@ class TestIssuer:
         }
         return jwt.encode(usual | claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
 
-    def bearer(self, tenant: str, user: str, roles: tuple[str, ...] = ("clinician",), **claims: Any) -> dict[str, str]:
+    def bearer(self, tenant: str, user: str, /, roles: tuple[str, ...] = ("clinician",), **claims: Any) -> dict[str, str]:
         """Request headers that carry such a token."""
         return {"Authorization": f"Bearer {self.token(tenant, user, roles, **claims)}"}
 

@@ -1,0 +1,102 @@
+"""Which bearer tokens prove a caller."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from radrelay_shared.auth import AuthSettings, Role, TokenVerifier
+from radrelay_shared.http import ServiceUnavailable, Unauthorized
+from support.tokens import TestIssuer, run_issuer
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[TestIssuer]:
+    with run_issuer() as running:
+        yield running
+
+
+@pytest.fixture
+async def verifier(issuer: TestIssuer) -> AsyncIterator[TokenVerifier]:
+    async with TokenVerifier(issuer.settings) as opened:
+        yield opened
+
+
+async def test_a_good_token_names_tenant_owner_and_known_roles(issuer: TestIssuer, verifier: TokenVerifier) -> None:
+    principal = await verifier.verify(issuer.token("north", "dr-ada", ("clinician", "something-else")))
+    assert (principal.tenant, principal.owner_id, principal.roles) == ("north", "dr-ada", frozenset({Role.CLINICIAN}))
+    assert not principal.is_tenant_admin
+    assert (await verifier.verify(issuer.token("north", "chief", ("tenant_admin",)))).is_tenant_admin
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({"exp": 1}, "expired"),
+        ({"iss": "https://elsewhere"}, "another issuer"),
+        ({"aud": "another-product"}, "another audience"),
+        ({"sub": ""}, "no valid subject"),
+        ({"tenant": "North"}, "no valid tenant"),
+        ({"tenant": "a.b"}, "no valid tenant"),
+        ({"tenant": "*"}, "no valid tenant"),
+        ({"tenant": None}, "no valid tenant"),
+        ({"roles": []}, "no known role"),
+        ({"roles": "tenant_admin"}, "no known role"),
+    ],
+    ids=str,
+)
+async def test_a_claim_that_is_wrong_is_named(
+    issuer: TestIssuer, verifier: TokenVerifier, claims: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Unauthorized, match=says):
+        await verifier.verify(issuer.token("north", "dr-ada", **claims))
+
+
+def _part(content: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30."])
+async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> None:
+    with pytest.raises(Unauthorized):
+        await verifier.verify(token)
+
+
+async def test_an_unsigned_token_and_a_symmetric_one_are_refused(issuer: TestIssuer, verifier: TokenVerifier) -> None:
+    claims = jwt.decode(issuer.token("north", "dr-ada"), options={"verify_signature": False})
+    for token in (
+        f"{_part({'alg': 'none', 'kid': 'test-key'})}.{_part(claims)}.",
+        jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": "test-key"}),
+    ):
+        with pytest.raises(Unauthorized, match="algorithm"):
+            await verifier.verify(token)
+
+
+async def test_a_token_signed_by_another_key_is_refused(issuer: TestIssuer, verifier: TokenVerifier) -> None:
+    claims = jwt.decode(issuer.token("north", "dr-ada"), options={"verify_signature": False})
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with pytest.raises(Unauthorized, match="signature"):
+        await verifier.verify(jwt.encode(claims, stranger, algorithm="RS256", headers={"kid": "test-key"}))
+    with pytest.raises(Unauthorized, match="key is unknown"):
+        await verifier.verify(jwt.encode(claims, stranger, algorithm="RS256", headers={"kid": "another"}))
+
+
+async def test_an_issuer_that_was_never_reached_is_not_the_callers_fault(issuer: TestIssuer) -> None:
+    settings = AuthSettings(issuer=issuer.settings.issuer, jwks_url="http://127.0.0.1:9/jwks.json")
+    async with TokenVerifier(settings) as verifier:
+        with pytest.raises(ServiceUnavailable):
+            await verifier.verify(issuer.token("north", "dr-ada"))
+
+
+async def test_known_keys_survive_an_outage_of_the_issuer() -> None:
+    with run_issuer() as issuer:
+        settings = issuer.settings.model_copy(update={"keys_max_age_s": 0.0, "refetch_cooldown_s": 0.0})
+        verifier = TokenVerifier(settings)
+        token = issuer.token("north", "dr-ada")
+        await verifier.verify(token)
+    async with verifier:
+        assert (await verifier.verify(token)).owner_id == "dr-ada"
