@@ -1,0 +1,122 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from radrelay_shared.database import Scope
+from radrelay_shared.events import Event, InferenceCompleted, Urgency
+from radrelay_shared.http import NotFound
+from radrelay_shared.messaging import Delivery, Poison
+from report_service.consumer import ResultConsumer
+from report_service.domain.report import ImpossibleResult
+from report_service.domain.worklist import WorklistQuery
+from report_service.handlers import Persisted, get_report, list_reports, persist_report
+from support.events import RECEIVED_AT, inference_completed, report_created
+from support.report_store import InMemoryReportStore
+
+NOW = datetime(2026, 3, 14, 9, 31, tzinfo=UTC)
+CLINICIAN = Scope("acme", "dr-a", "clinician")
+
+
+@pytest.fixture
+def store() -> InMemoryReportStore:
+    return InMemoryReportStore()
+
+
+async def persist(store: InMemoryReportStore, event: Event[InferenceCompleted]) -> Persisted:
+    outcome, _ = await persist_report(event, reports=store, now=lambda: NOW)
+    return outcome
+
+
+async def test_a_result_becomes_a_report_and_its_announcement(store: InMemoryReportStore) -> None:
+    event = inference_completed()
+    assert await persist(store, event) is Persisted.CREATED
+    (report,) = store.state.reports
+    (announced,) = store.outbox
+    assert announced.subject == str(report.report_id)
+    assert (announced.tenant, announced.source) == ("acme", "/radrelay/report")
+    assert announced.data.model.label == "untrained"
+
+
+async def test_the_same_event_again_changes_nothing(store: InMemoryReportStore) -> None:
+    event = inference_completed()
+    await persist(store, event)
+    before = store.state
+    assert await persist(store, event) is Persisted.REPEATED_EVENT
+    assert store.state == before
+
+
+async def test_another_event_with_another_result_of_the_same_image_and_model_leaves_the_first(
+    store: InMemoryReportStore,
+) -> None:
+    event = inference_completed(probability=0.84)
+    await persist(store, event)
+    repeated = inference_completed(**(event.data.model_dump(exclude={"model", "confidence"}) | {"probability": 0.7}))
+    assert await persist(store, repeated) is Persisted.REPORTED_BEFORE
+    assert [report.probability for report in store.state.reports] == [0.84]
+    assert len(store.outbox) == 1
+
+
+async def test_an_impossible_result_writes_nothing(store: InMemoryReportStore) -> None:
+    with pytest.raises(ImpossibleResult):
+        await persist(store, inference_completed(cam_key="globex/x.npy"))
+    assert store == InMemoryReportStore()
+
+
+async def test_someone_elses_report_is_not_found(store: InMemoryReportStore) -> None:
+    await persist(store, inference_completed(owner_id="dr-b"))
+    (report,) = store.state.reports
+    with pytest.raises(NotFound) as others:
+        await get_report(report.report_id, scope=CLINICIAN, reports=store)
+    with pytest.raises(NotFound) as nobodys:
+        await get_report(uuid4(), scope=CLINICIAN, reports=store)
+    assert str(others.value) == str(nobodys.value)
+
+
+async def test_the_worklist_is_most_urgent_first_then_longest_waiting_first(store: InMemoryReportStore) -> None:
+    for urgency, minute in [("routine", 0), ("stat", 9), ("urgent", 5), ("stat", 3), ("urgent", 1)]:
+        received_at = RECEIVED_AT + timedelta(minutes=minute)
+        await persist(store, inference_completed(urgency=urgency, received_at=received_at))
+    page = await list_reports(WorklistQuery(limit=10), scope=CLINICIAN, reports=store)
+    order = [(report.urgency, (report.received_at - RECEIVED_AT).seconds // 60) for report in page.reports]
+    assert order == [
+        (Urgency.STAT, 3),
+        (Urgency.STAT, 9),
+        (Urgency.URGENT, 1),
+        (Urgency.URGENT, 5),
+        (Urgency.ROUTINE, 0),
+    ]
+    assert page.next_after is None
+
+
+@pytest.mark.parametrize(("limit", "pages"), [(1, [1, 1, 1, 1]), (2, [2, 2]), (3, [3, 1]), (4, [4]), (5, [4])])
+async def test_pages_end_where_the_worklist_ends(store: InMemoryReportStore, limit: int, pages: list[int]) -> None:
+    for _ in range(4):
+        await persist(store, inference_completed())
+    sizes, after = [], None
+    while True:
+        page = await list_reports(WorklistQuery(limit=limit, after=after), scope=CLINICIAN, reports=store)
+        sizes.append(len(page.reports))
+        after = page.next_after
+        if after is None:
+            break
+    assert sizes == pages
+
+
+def delivery_of(event: Event[Any]) -> Delivery:
+    return Delivery(event, "radrelay.v1.acme.inference.completed", attempt=1)
+
+
+async def test_the_consumer_turns_an_impossible_result_into_poison_with_its_reason(store: InMemoryReportStore) -> None:
+    consumer = ResultConsumer(store, lambda: NOW)
+    with pytest.raises(Poison) as caught:
+        await consumer.handle(delivery_of(inference_completed(preview_key="globex/x.png")))
+    assert caught.value.reason == "foreign_object_key"
+
+
+async def test_the_consumer_refuses_events_that_are_no_results(store: InMemoryReportStore) -> None:
+    consumer = ResultConsumer(store, lambda: NOW)
+    with pytest.raises(Poison) as caught:
+        await consumer.handle(delivery_of(report_created()))
+    assert caught.value.reason == "unexpected_event"
