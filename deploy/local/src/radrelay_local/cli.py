@@ -1,0 +1,133 @@
+"""The `radrelay` command: the embedded stack and the demo on one machine."""
+
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from radrelay_local import demo as demonstration
+from radrelay_local import logs as log_files
+from radrelay_local.control import Condition
+from radrelay_local.errors import StackError
+from radrelay_local.home import HOME_VARIABLE, Home
+from radrelay_local.stack import RunningStack
+
+app = typer.Typer(
+    help="Radrelay on this machine: not for clinical use.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+_out = Console(highlight=False, soft_wrap=True)
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Folder of the stack's data, logs and state.")
+]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", envvar="RADRELAY_BUNDLE", help="Model bundle to serve; an untrained one otherwise."),
+]
+_DEFAULT_HOME = Path("build/stack")
+
+
+@app.command()
+def up(home: HomeOption = _DEFAULT_HOME, bundle: BundleOption = None) -> None:
+    """Start whatever does not run, wait until all is ready, and print the addresses."""
+    stack = RunningStack(home, bundle=bundle)
+    started = time.monotonic()
+    with _out.status("Starting the stack ..."):
+        stack.up()
+    _print_addresses(stack)
+    _out.print(f"Up in {time.monotonic() - started:.1f} s. Data and logs are in {stack.home}.")
+    _out.print("[bold]Tokens come from a development issuer that asks for no password. Not for clinical use.[/bold]")
+
+
+@app.command()
+def down(home: HomeOption = _DEFAULT_HOME) -> None:
+    """Stop everything; the data stays."""
+    started = time.monotonic()
+    with _out.status("Stopping the stack ..."):
+        RunningStack(home).down()
+    _out.print(f"Down in {time.monotonic() - started:.1f} s.")
+
+
+@app.command()
+def status(home: HomeOption = _DEFAULT_HOME) -> None:
+    """Show how every process is; exits with 1 unless all are ready."""
+    processes = RunningStack(home).status()
+    table = Table("process", "state", "pid", "up for", "address", box=None)
+    for each in processes:
+        colour = {Condition.READY: "green", Condition.NOT_READY: "yellow", Condition.STOPPED: "red"}[each.condition]
+        up_for = f"{time.time() - each.started_at:.0f} s" if each.started_at else ""
+        table.add_row(each.name, f"[{colour}]{each.condition}[/]", str(each.pid or ""), up_for, each.address)
+    _out.print(table)
+    raise typer.Exit(0 if all(each.condition is Condition.READY for each in processes) else 1)
+
+
+@app.command()
+def logs(
+    name: Annotated[str | None, typer.Argument(help="A process; all of them otherwise.")] = None,
+    home: HomeOption = _DEFAULT_HOME,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,  # noqa: FBT002  # typer's way to declare a flag
+) -> None:
+    """Print the last lines of the logs."""
+    for line in log_files.lines(Home(home), name, follow=follow):
+        typer.echo(line)
+
+
+@app.command()
+def token(
+    tenant: Annotated[str, typer.Option(help="Tenant, such as north-hospital.")],
+    user: Annotated[str, typer.Option(help="Who the token is for; owner of what they upload.")],
+    role: Annotated[list[str], typer.Option(help="clinician, tenant_admin or service; may be repeated.")],
+    home: HomeOption = _DEFAULT_HOME,
+) -> None:
+    """Print a bearer token of the development issuer."""
+    typer.echo(RunningStack(home).issue_token(tenant, user, role))
+
+
+@app.command()
+def demo(
+    home: HomeOption = _DEFAULT_HOME,
+    bundle: BundleOption = None,
+    once: Annotated[bool, typer.Option("--once", help="End when the demo has run.")] = False,  # noqa: FBT002  # typer's way to declare a flag
+    dicom: Annotated[Path | None, typer.Option(help="Your own folder or ZIP of DICOM files.", exists=True)] = None,
+    out: Annotated[Path, typer.Option(help="Where the summary and the pictures go.")] = Path("build/demo"),
+) -> None:
+    """Send DICOM files through the stack and show what comes back. Stops the stack at the end if it started it."""
+    stack = RunningStack(home, bundle=bundle)
+    was_running = stack.is_running()
+    with _out.status("Starting the stack ..."):
+        stack.up()
+    try:
+        status = demonstration.run(stack, once=once, dicom=dicom, out=out)
+    finally:
+        if not was_running:
+            stack.down()
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """Run the command; a StackError becomes a message and exit status 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # As Ctrl-C does: whatever was being started is stopped before we end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app()
+    except StackError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]radrelay:[/red] {error}", markup=True)
+        raise SystemExit(1) from error
+
+
+def _print_addresses(stack: RunningStack) -> None:
+    table = Table("what", "address", box=None)
+    for what, address in stack.addresses().items():
+        table.add_row(what, address)
+    _out.print(table)
+
+
+if __name__ == "__main__":
+    main()

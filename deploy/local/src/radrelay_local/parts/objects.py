@@ -1,0 +1,137 @@
+"""S3 servers: SeaweedFS, which stands in for MinIO, and JuiceFS' gateway, which is MinIO's own S3 code."""
+
+import asyncio
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from radrelay_local import checks
+from radrelay_local.commands import run
+from radrelay_local.credentials import Credentials
+from radrelay_local.definition import Job, ProcessDefinition
+from radrelay_local.home import Home
+from radrelay_local.ports import LOOPBACK
+from radrelay_local.programs import program
+from radrelay_shared.objects import ObjectStoreSettings, S3ObjectStore
+
+SEAWEEDFS = "objects"
+MINIO_GATEWAY = "minio-gateway"
+BUCKET = "radrelay"
+ACCESS_KEY = "radrelay"
+
+
+def settings(name: str, ports: dict[str, int], credentials: Credentials) -> ObjectStoreSettings:
+    """How to reach the S3 server `name`."""
+    return ObjectStoreSettings(
+        endpoint=f"{LOOPBACK}:{ports[name]}",
+        access_key=ACCESS_KEY,
+        secret_key=SecretStr(credentials.objects_secret_key),
+        bucket=BUCKET,
+        secure=False,
+    )
+
+
+def seaweedfs(home: Home, ports: dict[str, int], credentials: Credentials) -> ProcessDefinition:
+    """SeaweedFS: master, volume server, filer and S3 gateway in one process."""
+    folder = home.data(SEAWEEDFS)
+    port_options = {option: ports[name] for option, name in _SEAWEEDFS_PORTS.items()}
+    options = {
+        "dir": str(folder),
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        **port_options,
+        # Its default is a socket in /tmp; the name is relative because socket paths must be short.
+        "filer.localSocket": "filer.sock",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "admin.ui": "false",
+        "webdav": "false",
+        "master.telemetry": "false",
+        "volume.preStopSeconds": 0,
+    }
+
+    def prepare() -> None:
+        # It remembers the options of its last start there, ports among them.
+        (folder / "mini.options").unlink(missing_ok=True)
+        for port in port_options.values():
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108  # its own choice; left by a kill
+                socket.unlink()
+
+    return ProcessDefinition(
+        name=SEAWEEDFS,
+        command=(program("weed"), "-logtostderr=true", "mini", *(f"-{key}={value}" for key, value in options.items())),
+        env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": credentials.objects_secret_key},
+        folder=folder,
+        address=f"http://{LOOPBACK}:{ports[SEAWEEDFS]}",
+        ready=checks.http_ok(ports[SEAWEEDFS], "/healthz"),
+        prepare=prepare,
+    )
+
+
+_SEAWEEDFS_PORTS = {
+    "s3.port": "objects",
+    "s3.port.grpc": "objects.grpc",
+    "master.port": "objects.master",
+    "master.port.grpc": "objects.master_grpc",
+    "volume.port": "objects.volume",
+    "volume.port.grpc": "objects.volume_grpc",
+    "filer.port": "objects.filer",
+    "filer.port.grpc": "objects.filer_grpc",
+    "admin.port": "objects.admin",
+    "admin.port.grpc": "objects.admin_grpc",
+}
+
+
+def minio_gateway(home: Home, ports: dict[str, int], credentials: Credentials) -> ProcessDefinition:
+    """JuiceFS' gateway over a folder and an SQLite file. Only the object-store tests ask for it."""
+    folder = home.data(MINIO_GATEWAY)
+    meta = f"sqlite3://{folder}/meta.db"
+    juicefs = (program("juicefs"), "--no-agent", "--no-color")
+
+    def prepare() -> None:
+        volume = ("--storage", "file", "--bucket", f"{folder}/blocks/", "--trash-days", "0")
+        run((*juicefs, "format", *volume, meta, BUCKET))
+
+    return ProcessDefinition(
+        name=MINIO_GATEWAY,
+        command=(
+            *juicefs,
+            "gateway",
+            "--no-usage-report",
+            "--no-banner",
+            "--multi-buckets",
+            "--keep-etag",
+            *("--log", f"{folder}/gateway.log"),
+            *("--cache-dir", f"{folder}/cache", "--cache-size", "64M"),
+            *("--backup-meta", "0"),
+            *("--metrics", f"{LOOPBACK}:{ports['minio-gateway.metrics']}"),
+            meta,
+            f"{LOOPBACK}:{ports[MINIO_GATEWAY]}",
+        ),
+        env={
+            "MINIO_ROOT_USER": ACCESS_KEY,
+            "MINIO_ROOT_PASSWORD": credentials.objects_secret_key,
+            # It makes a folder for certificates in the user's home otherwise.
+            "HOME": str(folder),
+        },
+        folder=folder,
+        address=f"http://{LOOPBACK}:{ports[MINIO_GATEWAY]}",
+        ready=checks.http_ok(ports[MINIO_GATEWAY], "/minio/health/ready"),
+        prepare=prepare,
+        on_request=True,
+    )
+
+
+def bucket(server: str, ports: dict[str, int], credentials: Credentials) -> Job:
+    """The product's bucket on the S3 server of this name."""
+
+    async def ensure() -> None:
+        async with S3ObjectStore(settings(server, ports, credentials)) as store:
+            await store.ensure_bucket()
+
+    return Job(bucket_job(server), lambda: asyncio.run(ensure()), after=(server,))
+
+
+def bucket_job(server: str) -> str:
+    """The name of the job that makes the bucket on `server`."""
+    return f"{server}-bucket"

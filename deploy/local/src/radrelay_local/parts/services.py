@@ -1,0 +1,180 @@
+"""Radrelay's own processes, and the settings that tell them where everything is."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from radrelay_local import checks
+from radrelay_local.commands import run_logged
+from radrelay_local.credentials import STATEFUL_SERVICES, Credentials
+from radrelay_local.definition import Job, ProcessDefinition
+from radrelay_local.errors import StackError
+from radrelay_local.home import Home
+from radrelay_local.parts import edge, issuer, nats, objects, postgres
+from radrelay_local.ports import LOOPBACK
+
+BUNDLE_JOB = "bundle"
+MODEL_SERVER = "model-server"
+INFERENCE_WORKER = "inference-worker"
+
+_BUCKET_JOB = objects.bucket_job(objects.SEAWEEDFS)
+_USES_OBJECTS = ("ingest", "report")
+_PATHS = {process: path for path, process in edge.ROUTES.items()}
+_HTTP_DRAIN_S = 10
+_MODEL_READY_TIMEOUT_S = 180.0
+_WORKER_GRACE_S = 90.0
+
+
+class Services:
+    """Definitions of all processes and jobs of the services."""
+
+    def __init__(self, home: Home, ports: dict[str, int], credentials: Credentials, bundle: Path | None) -> None:
+        self._home = home
+        self._ports = ports
+        self._credentials = credentials
+        self._bundle = bundle.resolve() if bundle else home.bundles / "untrained"
+        self._makes_bundle = bundle is None
+
+    def all(self) -> list[ProcessDefinition | Job]:
+        """Everything the services consist of."""
+        stateful = [
+            part
+            for service in STATEFUL_SERVICES
+            for part in (self._migration(service), self._api(service), self._worker(service))
+        ]
+        return [*stateful, *self._inference()]
+
+    def _migration(self, service: str) -> Job:
+        env = self._settings(service, {"DATABASE__APP_URL": "app", "DATABASE__OWNER_URL": "owner"})
+        return self._command_job(
+            f"migrate-{service}", f"{service}_service.migrate", (), env, after=(postgres.PROVISION_JOB,)
+        )
+
+    def _api(self, service: str) -> ProcessDefinition:
+        name = f"{service}-api"
+        return ProcessDefinition(
+            name=name,
+            command=(
+                *(sys.executable, "-m", "uvicorn", "--factory", f"{service}_service.main:create_app"),
+                *("--host", LOOPBACK, "--port", str(self._ports[name])),
+                # Clients see the service under this path, and so do the addresses in its OpenAPI document.
+                *("--root-path", _PATHS[name], "--no-access-log"),
+                *("--timeout-graceful-shutdown", str(_HTTP_DRAIN_S)),
+            ),
+            env=self._settings(service, {"DATABASE__APP_URL": "app"}),
+            folder=self._home.data(name),
+            address=f"{edge.origin(self._ports)}{_PATHS[name]}",
+            ready=checks.http_ok(self._ports[name], "/readyz"),
+            after=self._needs(service),
+        )
+
+    def _worker(self, service: str) -> ProcessDefinition:
+        env = self._settings(service, {"DATABASE__APP_URL": "app", "DATABASE__SYSTEM_URL": "system"})
+        return self._worker_process(service, env, self._needs(service))
+
+    def _needs(self, service: str) -> tuple[str, ...]:
+        parts = (nats.NAME, issuer.NAME, f"migrate-{service}")
+        return (*parts, _BUCKET_JOB) if service in _USES_OBJECTS else parts
+
+    def _settings(self, service: str, database: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a stateful service; `database` names the role behind each of its addresses."""
+        values = {**self._nats_settings(), **self._auth_settings()}
+        if service in _USES_OBJECTS:
+            values |= self._object_settings()
+        for key, role in database.items():
+            values[key] = postgres.role_url(self._ports, self._credentials, service, role)
+        return _prefixed(service, values)
+
+    def _nats_settings(self) -> dict[str, str]:
+        return {
+            "NATS__URL": nats.url(self._ports),
+            "NATS__USER": nats.USER,
+            "NATS__PASSWORD": self._credentials.nats_password,
+        }
+
+    def _object_settings(self) -> dict[str, str]:
+        store = objects.settings(objects.SEAWEEDFS, self._ports, self._credentials)
+        return {
+            "OBJECTS__ENDPOINT": store.endpoint,
+            "OBJECTS__ACCESS_KEY": store.access_key,
+            "OBJECTS__SECRET_KEY": store.secret_key.get_secret_value(),
+            "OBJECTS__BUCKET": store.bucket,
+            "OBJECTS__SECURE": "false",
+        }
+
+    def _auth_settings(self) -> dict[str, str]:
+        return {
+            "AUTH__ISSUER": issuer.identifier(self._ports),
+            "AUTH__AUDIENCE": issuer.AUDIENCE,
+            "AUTH__JWKS_URL": issuer.jwks_url(self._ports),
+        }
+
+    def _inference(self) -> list[ProcessDefinition | Job]:
+        port = self._ports[MODEL_SERVER]
+        model_url = f"http://{LOOPBACK}:{port}"
+        bundle = {"BUNDLE_DIR": str(self._bundle)}
+        server = ProcessDefinition(
+            name=MODEL_SERVER,
+            command=(
+                *(sys.executable, "-m", "bentoml", "serve", "inference_service.server:Screening"),
+                *("--host", LOOPBACK, "--port", str(port)),
+            ),
+            env={
+                **_prefixed("inference", bundle),
+                "BENTOML_DO_NOT_TRACK": "True",
+                "BENTOML_HOME": str(self._home.data(MODEL_SERVER)),
+            },
+            folder=self._home.data(MODEL_SERVER),
+            address=model_url,
+            ready=checks.http_ok(port, "/readyz"),
+            after=(BUNDLE_JOB,),
+            grace_s=_WORKER_GRACE_S,
+            ready_timeout_s=_MODEL_READY_TIMEOUT_S,
+        )
+        settings = {**self._nats_settings(), **self._object_settings(), "MODEL_URL": model_url, **bundle}
+        needs = (nats.NAME, _BUCKET_JOB, MODEL_SERVER)
+        return [self._bundle_job(), server, self._worker_process("inference", _prefixed("inference", settings), needs)]
+
+    def _worker_process(self, service: str, env: dict[str, str], after: tuple[str, ...]) -> ProcessDefinition:
+        name = f"{service}-worker"
+        port = self._ports[name]
+        return ProcessDefinition(
+            name=name,
+            command=(sys.executable, "-m", f"{service}_service.worker"),
+            env={**env, **_prefixed(service, {"HEALTH_HOST": LOOPBACK, "HEALTH_PORT": str(port)})},
+            folder=self._home.data(name),
+            address=f"http://{LOOPBACK}:{port}",
+            ready=checks.http_ok(port, "/readyz"),
+            after=after,
+            grace_s=_WORKER_GRACE_S,
+        )
+
+    def _bundle_job(self) -> Job:
+        """The untrained bundle, where no other was chosen. An interrupted attempt leaves none."""
+        if not self._makes_bundle:
+            return Job(BUNDLE_JOB, self._require_bundle)
+        fresh = self._bundle.with_name(f".{self._bundle.name}.new")
+        make = self._command_job(BUNDLE_JOB, "inference_service.bundles.untrained", (str(fresh),), {}, after=())
+
+        def run() -> None:
+            if not self._bundle.exists():
+                shutil.rmtree(fresh, ignore_errors=True)
+                make.run()
+                fresh.rename(self._bundle)
+
+        return Job(BUNDLE_JOB, run)
+
+    def _require_bundle(self) -> None:
+        if not (self._bundle / "bundle.yaml").is_file():
+            raise StackError(f"{self._bundle} is no model bundle: it has no bundle.yaml")
+
+    def _command_job(
+        self, name: str, module: str, arguments: tuple[str, ...], env: Mapping[str, str], *, after: tuple[str, ...]
+    ) -> Job:
+        command = (sys.executable, "-m", module, *arguments)
+        return Job(name, lambda: run_logged(command, env=env, log=self._home.log(name)), after=after)
+
+
+def _prefixed(service: str, values: Mapping[str, str]) -> dict[str, str]:
+    return {f"RADRELAY_{service.upper()}_{key}": value for key, value in values.items()}

@@ -1,0 +1,165 @@
+"""The embedded stack as an object: bring it up, use it, hurt it, bring it down.
+
+with start_infrastructure(Path("build/infra")) as infrastructure:
+    ... infrastructure.nats_url, .objects, .postgres_admin_url
+
+with start_stack(Path("build/stack")) as stack:
+    ... stack.base_url, stack.issue_token("north", "ada", ["clinician"]), stack.kill("inference-worker")
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from radrelay_local.control import Control
+from radrelay_local.credentials import Credentials
+from radrelay_local.definition import Plan
+from radrelay_local.errors import StackError
+from radrelay_local.home import Home
+from radrelay_local.parts import edge, issuer, nats, objects, postgres
+from radrelay_local.parts.services import Services
+from radrelay_local.ports import INFRASTRUCTURE_PORTS, SERVICE_PORTS
+from radrelay_shared.objects import ObjectStoreSettings
+
+_TOKEN_TIMEOUT_S = 10.0
+
+
+class Infrastructure(Control):
+    """NATS, S3 and PostgreSQL under one folder.
+
+    Args:
+        home: the folder that holds data, logs and state; made when it is missing.
+        prefer_usual_ports: whether to take the well-known ports where they are free, or any free ones.
+    """
+
+    usual_ports: ClassVar[Mapping[str, int]] = INFRASTRUCTURE_PORTS
+
+    def __init__(self, home: Path, *, prefer_usual_ports: bool = True) -> None:
+        super().__init__(Home(home), prefer_usual_ports=prefer_usual_ports)
+        self.credentials = Credentials.of(self.folders)
+
+    def plan(self) -> Plan:
+        """Every process and job, at the ports of now."""
+        ports, credentials = self.ports, self.credentials
+        return Plan.of(
+            nats.definition(self.folders, ports, credentials),
+            objects.seaweedfs(self.folders, ports, credentials),
+            objects.bucket(objects.SEAWEEDFS, ports, credentials),
+            objects.minio_gateway(self.folders, ports, credentials),
+            objects.bucket(objects.MINIO_GATEWAY, ports, credentials),
+            postgres.definition(self.folders, ports, credentials),
+        )
+
+    @property
+    def nats_url(self) -> str:
+        """The broker's address, with user and password."""
+        return nats.url(self.ports).replace("://", f"://{nats.USER}:{self.credentials.nats_password}@")
+
+    @property
+    def nats_monitor_url(self) -> str:
+        """The address of the broker's monitoring endpoints."""
+        return nats.monitor_url(self.ports)
+
+    @property
+    def objects(self) -> ObjectStoreSettings:
+        """The S3 server, SeaweedFS, and the product's bucket on it."""
+        return objects.settings(objects.SEAWEEDFS, self.ports, self.credentials)
+
+    @property
+    def minio_gateway(self) -> ObjectStoreSettings:
+        """An S3 server that is MinIO's code, and a bucket on it; started at the first call."""
+        self.start(objects.MINIO_GATEWAY)
+        return objects.settings(objects.MINIO_GATEWAY, self.ports, self.credentials)
+
+    @property
+    def postgres_admin_url(self) -> str:
+        """The database server's administrator, in the form that asyncpg takes."""
+        return postgres.admin_url(self.ports, self.credentials, "postgres")
+
+
+class RunningStack(Infrastructure):
+    """The infrastructure, every service, the edge and the development token issuer.
+
+    Args:
+        home: the folder that holds data, logs and state; made when it is missing.
+        prefer_usual_ports: whether to take the well-known ports where they are free, or any free ones.
+        bundle: the model bundle to serve; without it an untrained one is made in `home`.
+    """
+
+    usual_ports: ClassVar[Mapping[str, int]] = {**INFRASTRUCTURE_PORTS, **SERVICE_PORTS}
+
+    def __init__(self, home: Path, *, prefer_usual_ports: bool = True, bundle: Path | None = None) -> None:
+        super().__init__(home, prefer_usual_ports=prefer_usual_ports)
+        self._bundle = bundle
+
+    def plan(self) -> Plan:
+        """Every process and job, at the ports of now."""
+        infrastructure = super().plan()
+        return Plan.of(
+            *infrastructure.processes.values(),
+            *infrastructure.jobs.values(),
+            postgres.provision(self.ports, self.credentials),
+            issuer.definition(self.folders, self.ports),
+            *Services(self.folders, self.ports, self.credentials, self._bundle).all(),
+            edge.definition(self.folders, self.ports),
+        )
+
+    @property
+    def base_url(self) -> str:
+        """The one origin of all public APIs, without a slash at the end."""
+        return edge.origin(self.ports)
+
+    def addresses(self) -> dict[str, str]:
+        """What a person may want to open or connect to."""
+        return {
+            "Ingest API": f"{self.base_url}/api/ingest/docs",
+            "Report API": f"{self.base_url}/api/reports/docs",
+            "Dashboard API": f"{self.base_url}/api/dashboard/docs",
+            "Token issuer (development only)": f"{self.base_url}/auth/docs",
+            "NATS": nats.url(self.ports),
+            "NATS monitoring": self.nats_monitor_url,
+            "S3": f"http://{self.objects.endpoint}",
+            "PostgreSQL": postgres.address(self.ports),
+        }
+
+    def issue_token(self, tenant: str, user: str, roles: Iterable[str]) -> str:
+        """A bearer token from the development issuer.
+
+        Raises:
+            StackError: the issuer is away, or refuses.
+        """
+        request = {"tenant": tenant, "user": user, "roles": list(roles)}
+        try:
+            response = httpx.post(
+                f"{self.base_url}/auth/token", json=request, timeout=_TOKEN_TIMEOUT_S, trust_env=False
+            )
+        except httpx.HTTPError as error:
+            raise StackError(f"the token issuer cannot be reached: {error}; is the stack up?") from error
+        if response.status_code != httpx.codes.OK:
+            raise StackError(f"the token issuer refused with {response.status_code}: {response.text}")
+        return str(response.json()["access_token"])
+
+
+@contextmanager
+def start_infrastructure(home: Path, *, prefer_usual_ports: bool = True) -> Iterator[Infrastructure]:
+    """NATS, S3 and PostgreSQL, up inside the block and down after it."""
+    infrastructure = Infrastructure(home, prefer_usual_ports=prefer_usual_ports)
+    infrastructure.up()
+    try:
+        yield infrastructure
+    finally:
+        infrastructure.down()
+
+
+@contextmanager
+def start_stack(home: Path, *, prefer_usual_ports: bool = True, bundle: Path | None = None) -> Iterator[RunningStack]:
+    """Everything, up inside the block and down after it."""
+    stack = RunningStack(home, prefer_usual_ports=prefer_usual_ports, bundle=bundle)
+    stack.up()
+    try:
+        yield stack
+    finally:
+        stack.down()
