@@ -101,6 +101,7 @@ def minio_gateway(home: Home, ports: dict[str, int], credentials: Credentials) -
             "--no-banner",
             "--multi-buckets",
             "--keep-etag",
+            "--object-meta",
             *("--log", f"{folder}/gateway.log"),
             *("--cache-dir", f"{folder}/cache", "--cache-size", "64M"),
             *("--backup-meta", "0"),
