@@ -6,9 +6,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DISTS  := ./shared ./phantoms ./services/ingest_service ./services/inference_service \
-          ./services/report_service ./services/dashboard_service ./deploy/local
+          ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
-SOURCES := shared/src services/*/src deploy/local/src phantoms/src tests
+SOURCES := shared/src services/*/src deploy/local/src phantoms/src training/src tests
 
 DICOM ?=
 ONCE  ?=

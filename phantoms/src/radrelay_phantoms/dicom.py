@@ -5,6 +5,7 @@ PS3.3 A.3 (CT Image IOD), C.8.2.1 (CT Image module). Pixels are 12 bits in 16, u
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 from uuid import NAMESPACE_DNS, uuid5
 
 import numpy as np
@@ -33,7 +34,7 @@ def phantom_uid(*parts: object) -> str:
 
 def write_dicom(
     phantom: Phantom,
-    path: Path,
+    target: Path | BinaryIO,
     *,
     study_instance_uid: str | None = None,
     series_instance_uid: str | None = None,
@@ -54,7 +55,7 @@ def write_dicom(
     meta.MediaStorageSOPInstanceUID = UID(sop)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = UID(_IMPLEMENTATION_CLASS_UID)
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     _describe(dataset, phantom, patient_name)
     dataset.SOPClassUID = CTImageStorage
     dataset.SOPInstanceUID = sop
@@ -64,7 +65,7 @@ def write_dicom(
     dataset.InstanceNumber = instance_number
     _place(dataset, phantom)
     _store_pixels(dataset, phantom)
-    dataset.save_as(path, enforce_file_format=True)
+    dataset.save_as(target, enforce_file_format=True)
     return sop
 
 

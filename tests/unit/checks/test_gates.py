@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 SOURCES = [
     "shared/src",
     "phantoms/src",
+    "training/src",
     "deploy/local/src",
     "services/ingest_service/src",
     "services/inference_service/src",
