@@ -98,6 +98,8 @@ def _read_directory(file: BinaryIO, limits: ArchiveLimits) -> tuple[list[zipfile
     # Forged numbers reach many branches of the reader; each of these means that the directory is broken.
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, struct.error) as error:
         raise Refusal(RejectReason.MALFORMED_ARCHIVE, "the directory of the archive cannot be read") from error
+    except MemoryError as error:
+        raise Refusal(RejectReason.ARCHIVE_BOMB, "the directory needs more memory than allowed") from error
 
 
 def _check_end_record(file: BinaryIO, limits: ArchiveLimits) -> None:

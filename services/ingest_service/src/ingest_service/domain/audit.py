@@ -25,7 +25,6 @@ class AuditAction(StrEnum):
     FILE_ACCEPTED = "file.accepted"
     FILE_REPEATED = "file.repeated"
     FILE_REJECTED = "file.rejected"
-    INSTANCE_FAILED = "instance.failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class AuditFact:
     at: datetime
     batch_id: UUID | None = None
     instance_id: UUID | None = None
-    sha256: str | None = None
+    fingerprint: str | None = None
+    """Of the file: see `ReceivedFile`."""
     reason: str | None = None
 
 

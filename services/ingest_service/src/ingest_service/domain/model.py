@@ -68,6 +68,7 @@ class FileView:
     """One file of a batch, as its sender sees it."""
 
     name: str
+    fingerprint: str
     status: FileStatus
     reason: str | None
     detail: str | None

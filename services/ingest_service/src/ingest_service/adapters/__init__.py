@@ -1,0 +1,1 @@
+"""Where intake meets PostgreSQL, processes and disks."""

@@ -1,0 +1,126 @@
+"""Runs the parsing of hostile bytes in processes that may hang, swell or die: that costs one file, not the service."""
+
+import asyncio
+import logging
+import multiprocessing
+import resource
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from ingest_service.domain.archive import ArchivePlan, plan_archive
+from ingest_service.domain.dicom import DicomFacts, validate_dicom
+from ingest_service.domain.limits import ArchiveLimits, DicomLimits
+from ingest_service.domain.reasons import Refusal, RejectReason
+from ingest_service.settings import ValidationSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PRELOAD = ["ingest_service.domain.archive", "ingest_service.domain.dicom"]
+_log = logging.getLogger(__name__)
+
+
+def _confine(memory_bytes: int) -> None:
+    """Bound the memory of this worker process, and keep patient data out of core dumps."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _nothing() -> None:
+    """Proves that a worker process is up."""
+
+
+class Sandbox:
+    """The validator port on a pool of processes. Use as an async context manager; leaving it ends the processes."""
+
+    def __init__(self, settings: ValidationSettings, dicom: DicomLimits, archive: ArchiveLimits) -> None:
+        self._settings = settings
+        self._dicom = dicom
+        self._archive = archive
+        self._pool = self._new_pool()
+        self._lock = Lock()
+
+    async def __aenter__(self) -> Self:
+        await self._call(_nothing)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(_end, self._pool)
+
+    async def validate(self, path: Path) -> DicomFacts:
+        """Facts of the DICOM file at `path`.
+
+        Raises:
+            Refusal: it is none, or judging it took too long or ended the process.
+        """
+        return await self._call(validate_dicom, path, self._dicom)
+
+    async def plan(self, path: Path) -> ArchivePlan:
+        """What to unpack of the ZIP archive at `path`.
+
+        Raises:
+            Refusal: the archive is refused whole.
+        """
+        return await self._call(plan_archive, path, self._archive)
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self._attempt(function, *args, **kwargs)
+        except BrokenProcessPool:
+            # A worker that dies between two files breaks the pool for all: these bytes deserve a pool of their own.
+            return await self._attempt(function, *args, **kwargs)
+
+    async def _attempt(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        future = await asyncio.to_thread(self._schedule, function, args, kwargs)
+        try:
+            return await asyncio.wrap_future(future)
+        except (Refusal, BrokenProcessPool):
+            raise
+        except TimeoutError as error:
+            raise Refusal(
+                RejectReason.VALIDATION_TIMEOUT, f"took longer than {self._settings.timeout_s:g} s"
+            ) from error
+        except ProcessExpired as error:
+            _log.warning("validation process died", extra={"exit_code": error.exitcode})
+            raise Refusal(RejectReason.VALIDATION_CRASHED, "the validating process died") from error
+        except Exception as error:  # the process boundary: whatever the bytes set off there is about this one file
+            _log.error(
+                "validation failed unexpectedly", extra={"error": type(error).__name__}
+            )  # a trace may quote the file
+            raise Refusal(RejectReason.VALIDATION_CRASHED, "validation failed unexpectedly") from error
+
+    def _schedule(self, function: Callable[P, T], args: tuple[object, ...], kwargs: dict[str, object]) -> Future[T]:
+        """Put a call on the pool's queue; starts the processes where they are not up, so it may block."""
+        with self._lock:
+            if not self._pool.active:
+                _log.warning("validation pool replaced")
+                _end(self._pool)
+                self._pool = self._new_pool()
+            try:
+                return self._pool.schedule(function, args, kwargs, self._settings.timeout_s)
+            except RuntimeError as error:
+                raise BrokenProcessPool("broke while it was being used") from error
+
+    def _new_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        return ProcessPool(
+            max_workers=self._settings.processes,
+            initializer=_confine,
+            initargs=(self._settings.memory_bytes,),
+            context=context,
+        )
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it without annotations
+    pool.join()

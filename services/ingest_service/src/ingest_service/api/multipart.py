@@ -1,0 +1,184 @@
+"""Parses multipart/form-data as it arrives: each part goes to a file of its own, hashed on the way.
+
+Memory holds one chunk of the body whatever the size of the upload. Source: RFC 7578.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from ingest_service.domain.names import display_name
+
+_MEDIA_TYPE: Final = b"multipart/form-data"
+
+
+class NotMultipart(ValueError):
+    """The content type is not multipart/form-data with a boundary."""
+
+
+class MalformedMultipart(ValueError):
+    """The body does not follow the multipart syntax, or ends before its last boundary."""
+
+
+class TooManyParts(ValueError):
+    """The body has more parts than the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledPart:
+    """One part of a form, complete and on disk. Whoever takes it removes the file."""
+
+    path: Path
+    field: str
+    file_name: str
+    """Fit to show; never a path."""
+    size_bytes: int
+    """As sent; the file holds less where `over_limit`."""
+    sha256: str
+    """Of all bytes sent, in hexadecimal."""
+    over_limit: bool
+
+
+def boundary_of(content_type: str | None) -> bytes:
+    """The boundary that a Content-Type header gives.
+
+    Raises:
+        NotMultipart: another type, or no boundary.
+    """
+    media_type, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if media_type != _MEDIA_TYPE or not boundary:
+        raise NotMultipart("not multipart/form-data with a boundary")
+    return boundary
+
+
+class _OpenPart:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.headers: dict[str, bytearray] = {}
+        self.header_name = bytearray()
+        self.header_value = bytearray()
+        self.file: IO[bytes] = path.open("xb")
+        self.digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def discard(self) -> None:
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class FormSpooler:
+    """A push parser: feed it chunks, take what is complete. `feed` and `close` use the disk: call them in a thread."""
+
+    def __init__(self, boundary: bytes, new_path: Callable[[], Path], *, max_file_bytes: int, max_parts: int) -> None:
+        self._new_path = new_path
+        self._max_file_bytes = max_file_bytes
+        self._max_parts = max_parts
+        self._parts = 0
+        self._open: _OpenPart | None = None
+        self._complete: list[SpooledPart] = []
+        self._ended = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._on_part_begin,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_part_data": self._on_part_data,
+                    "on_part_end": self._on_part_end,
+                    "on_end": self._on_end,
+                },
+            )
+        except FormParserError as error:
+            raise MalformedMultipart("the boundary is not valid") from error
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes of the body; the parts that they complete, also before an error, are to be taken.
+
+        Raises:
+            MalformedMultipart: the syntax is broken.
+            TooManyParts: more parts than the limit.
+        """
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise MalformedMultipart("the multipart syntax is broken") from error
+
+    def take(self) -> list[SpooledPart]:
+        """The parts that are complete and were not taken yet."""
+        complete, self._complete = self._complete, []
+        return complete
+
+    def finish(self) -> None:
+        """Say that the body has ended.
+
+        Raises:
+            MalformedMultipart: before its last boundary.
+        """
+        if not self._ended:
+            raise MalformedMultipart("the body ends before its last boundary")
+
+    def close(self) -> None:
+        """Discard the part that is not complete, and what was not taken."""
+        if self._open is not None:
+            self._open.discard()
+            self._open = None
+        for part in self.take():
+            part.path.unlink(missing_ok=True)
+
+    @property
+    def _part(self) -> _OpenPart:
+        if self._open is None:
+            raise MalformedMultipart("data outside of a part")
+        return self._open
+
+    def _on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > self._max_parts:
+            raise TooManyParts(f"more than {self._max_parts} files in one request")
+        self._open = _OpenPart(self._new_path())
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        part = self._part
+        part.headers[part.header_name.decode("latin-1").lower()] = part.header_value
+        part.header_name, part.header_value = bytearray(), bytearray()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._part
+        view = memoryview(data)[start:end]
+        part.size_bytes += len(view)
+        part.digest.update(view)
+        if part.size_bytes <= self._max_file_bytes:
+            part.file.write(view)
+
+    def _on_part_end(self) -> None:
+        part = self._part
+        part.file.close()
+        self._open = None
+        _, options = parse_options_header(bytes(part.headers.get("content-disposition", b"")))
+        self._complete.append(
+            SpooledPart(
+                path=part.path,
+                field=options.get(b"name", b"").decode(errors="replace"),
+                file_name=display_name(options.get(b"filename", b"").decode(errors="replace")),
+                size_bytes=part.size_bytes,
+                sha256=part.digest.hexdigest(),
+                over_limit=part.size_bytes > self._max_file_bytes,
+            )
+        )
+
+    def _on_end(self) -> None:
+        self._ended = True

@@ -1,0 +1,140 @@
+"""Taking in the files of one upload side by side, within bounds, archives entry by entry."""
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ingest_service.domain.archive import ZIP_MAGICS, ArchiveEntry, RefusedEntry, member_name
+from ingest_service.domain.model import Accepted, Batch, Outcome, ReceivedFile, Rejected
+from ingest_service.domain.reasons import Refusal, RejectReason
+from ingest_service.handlers.intake import SpooledFile, receive_file, reject_file
+from ingest_service.ports import Intake, Unpacking
+from radrelay_shared.database import Scope
+
+_MAGIC_LENGTH: Final = 4
+
+
+class Reception:
+    """The files of one upload. Use as an async context manager: leaving it waits for every file submitted.
+
+    A file that is refused is an outcome. Anything else that goes wrong, such as a store that is away, ends the upload:
+    what was accepted before stays accepted, and sending the same again repeats nothing.
+    """
+
+    def __init__(self, intake: Intake, caller: Scope, batch: Batch, slots: asyncio.Semaphore, *, pending: int) -> None:
+        """`slots` bounds the files handled by the whole process, `pending` those that this upload keeps on disk."""
+        self._intake = intake
+        self._caller = caller
+        self._batch = batch
+        self._slots = slots
+        self._pending_limit = pending
+        self._pending = asyncio.Semaphore(pending)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: Exception | None = None
+        self.accepted: list[Accepted] = []
+        self.rejected: list[Rejected] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    async def submit(self, file: SpooledFile) -> None:
+        """Take over `file`, which is removed from the disk when it is done; waits while too many are pending.
+
+        Raises:
+            Exception: what ended the upload; this file is not taken in.
+        """
+        try:
+            await self._pending.acquire()
+        except asyncio.CancelledError:
+            await _remove(file.path)
+            raise
+        if self._failure is not None:
+            await _remove(file.path)
+            raise self._failure
+        task = asyncio.create_task(self._take(file))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def refuse(self, file: ReceivedFile, refusal: Refusal) -> None:
+        """Record a file that is refused without being looked at."""
+        self._note(await reject_file(self._intake.records, self._caller, self._batch, file, refusal))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._pending.release()
+
+    async def _take(self, file: SpooledFile) -> None:
+        try:
+            if await asyncio.to_thread(_is_archive, file.path):
+                await self._take_archive(file)
+            else:
+                async with self._slots:
+                    self._note(await receive_file(self._intake, self._caller, self._batch, file))
+        except Exception as error:  # noqa: BLE001  # handed to whoever leaves or uses the reception next
+            self._failure = self._failure or error
+        finally:
+            await _remove(file.path)
+
+    def _note(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Accepted):
+            self.accepted.append(outcome)
+        else:
+            self.rejected.append(outcome)
+
+    async def _take_archive(self, archive: SpooledFile) -> None:
+        """Unpack one entry after the other; the entries are taken in side by side."""
+        try:
+            plan = await self._intake.validator.plan(archive.path)
+        except Refusal as refusal:
+            await self.refuse(archive.received, refusal)
+            return
+        for refused in plan.refused:
+            await self.refuse(_entry(archive, refused), Refusal(refused.reason, refused.detail))
+        members = Reception(self._intake, self._caller, self._batch, self._slots, pending=self._pending_limit)
+        members.accepted, members.rejected = self.accepted, self.rejected
+        async with members, self._intake.open_archive(archive.path) as unpacking:
+            for entry in plan.entries:
+                try:
+                    file = await self._unpack(unpacking, archive, entry)
+                except Refusal as refusal:
+                    await self.refuse(_entry(archive, entry), refusal)
+                else:
+                    await members.submit(file)
+
+    async def _unpack(self, unpacking: Unpacking, archive: SpooledFile, entry: ArchiveEntry) -> SpooledFile:
+        """One entry, on disk.
+
+        Raises:
+            Refusal: it cannot be unpacked, or is an archive itself.
+        """
+        path = self._intake.new_path()
+        sha256 = await unpacking.extract(entry, path)
+        if await asyncio.to_thread(_is_archive, path):
+            await _remove(path)
+            raise Refusal(RejectReason.NESTED_ARCHIVE, "an archive inside an archive")
+        return SpooledFile(member_name(archive.name, entry.name), path, entry.size_bytes, sha256)
+
+
+def _entry(archive: SpooledFile, entry: ArchiveEntry | RefusedEntry) -> ReceivedFile:
+    """What is recorded of an entry that was not unpacked: it has no digest of its own, but its place in the archive."""
+    return ReceivedFile(member_name(archive.name, entry.name), f"{archive.sha256}#{entry.index}")
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(_MAGIC_LENGTH) in ZIP_MAGICS
+
+
+async def _remove(path: Path) -> None:
+    await asyncio.to_thread(path.unlink, missing_ok=True)
