@@ -1,0 +1,54 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from radrelay_shared.database import Database, DatabaseSettings
+from radrelay_shared.messaging import NatsSettings
+from radrelay_shared.objects import S3ObjectStore
+from report_service.settings import ReportSettings
+from support.stack import Infrastructure, ProvisionedDatabases
+from support.tokens import TestIssuer, run_issuer
+
+
+@pytest.fixture(scope="session")
+def report_database(provisioned: ProvisionedDatabases) -> DatabaseSettings:
+    """Addresses of the migrated schema `report`."""
+    return provisioned("report")
+
+
+@pytest.fixture(scope="session")
+async def database(report_database: DatabaseSettings) -> AsyncIterator[Database]:
+    """The runtime role's database."""
+    async with Database(report_database.app_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def system(report_database: DatabaseSettings) -> AsyncIterator[Database]:
+    """The system role's database."""
+    assert report_database.system_url is not None
+    async with Database(report_database.system_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def objects(infra: Infrastructure) -> AsyncIterator[S3ObjectStore]:
+    async with S3ObjectStore(infra.objects) as store:
+        await store.ensure_bucket()
+        yield store
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[TestIssuer]:
+    with run_issuer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings(infra: Infrastructure, report_database: DatabaseSettings, issuer: TestIssuer) -> ReportSettings:
+    return ReportSettings(
+        nats=NatsSettings(url=infra.nats_url),
+        objects=infra.objects,
+        database=report_database,
+        auth=issuer.settings,
+    )
