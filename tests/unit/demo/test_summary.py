@@ -172,6 +172,7 @@ def test_an_archive_counts_as_its_entries_unless_it_was_refused_as_a_whole(tmp_p
         archive.writestr("b.dcm", b"2")
     broken = tmp_path / "broken.dcm"
     broken.write_bytes(b"PK\x05\x06 cut")
-    assert files_sent([path, broken], Receipt(accepted=[], rejected=[])) == 3
+    parcel = Parcel("own", ADA, Urgency.ROUTINE, tmp_path, (path, broken))
+    assert files_sent(parcel, Receipt(accepted=[], rejected=[])) == 3
     whole = Rejected(name="heads.zip", reason="archive_bomb", detail="d")
-    assert files_sent([path, broken], Receipt(accepted=[], rejected=[whole])) == 2
+    assert files_sent(parcel, Receipt(accepted=[], rejected=[whole])) == 2

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 from httpx_sse import SSEError, aconnect_sse
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from radrelay_local.demo.model import Batch, BatchFile, BatchState, DashboardSummary, Receipt, Report
 from radrelay_local.demo.sending import Meter, MeteredFile, group_files
@@ -24,9 +24,7 @@ FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
 BUSY = frozenset({429, 502, 503, 504})
 
-REPORTS_PER_PAGE = 100
-
-_BATCH_FILES = TypeAdapter(list[BatchFile])
+ITEMS_PER_PAGE = 100
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -131,9 +129,7 @@ class ApiClient:
 
     async def batch_files(self, batch_id: UUID) -> list[BatchFile]:
         """Return what became of each file of a batch."""
-        answer = await self._send("GET", f"/api/ingest/v1/batches/{batch_id}/files")
-        content = answer.json()
-        return _BATCH_FILES.validate_python(content["files"] if isinstance(content, dict) else content)
+        return await self._pages(f"/api/ingest/v1/batches/{batch_id}/files", "files", BatchFile)
 
     async def watch(self, batch_id: UUID) -> AsyncIterator[Batch]:
         """Yield a batch on every change until it is done; a broken stream is taken up again.
@@ -176,16 +172,19 @@ class ApiClient:
 
     async def reports(self, *, batch_id: UUID | None = None) -> list[Report]:
         """Return all reports that this user may see, most urgent first, of one batch or of all."""
-        found: list[Report] = []
-        parameters: dict[str, str | int] = {"limit": REPORTS_PER_PAGE}
-        if batch_id:
-            parameters["batch_id"] = str(batch_id)
+        of_batch = {"batch_id": str(batch_id)} if batch_id else {}
+        return await self._pages("/api/reports/v1/reports", "reports", Report, **of_batch)
+
+    async def _pages(self, url: str, items: str, kind: type[AnswerT], **parameters: str) -> list[AnswerT]:
+        """Read a list to its end."""
+        found: list[AnswerT] = []
+        page = {**parameters, "limit": str(ITEMS_PER_PAGE)}
         while True:
-            content = (await self._send("GET", "/api/reports/v1/reports", params=parameters)).json()
-            found += [Report.model_validate(item) for item in content["reports"]]
-            if not content.get("next_cursor"):
+            content = (await self._send("GET", url, params=page)).json()
+            found += [kind.model_validate(item) for item in content[items]]
+            if not content["next_cursor"]:
                 return found
-            parameters["cursor"] = content["next_cursor"]
+            page["cursor"] = content["next_cursor"]
 
     async def report(self, report_id: UUID) -> Report:
         """Return one report."""

@@ -97,10 +97,7 @@ def _phantom_zip(folder: Path, seed: int, written: Written) -> Parcel:
     archive = folder / "head-ct-phantoms.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         for number in range(ZIP_PHANTOMS):
-            path = folder / "next.dcm"
-            write_dicom(sample(seed + number, size=IMAGE_SIZE), path)
-            target.write(path, f"phantoms/head-{number:03d}.dcm")
-            path.unlink()
+            target.writestr(f"phantoms/head-{number:03d}.dcm", _phantom_file(seed + number))
             written()
     return Parcel("Head CT phantoms, one ZIP", ADA, Urgency.ROUTINE, folder, (archive,))
 
@@ -134,14 +131,17 @@ def write_real_files(folder: Path, seed: int, written: Written = lambda: None) -
     (folder / "letter.dcm").write_text("Dear colleague, this is a text file with a DICOM name.\n", encoding="utf-8")
     (folder / "nothing.dcm").write_bytes(b"")
     shutil.copyfile(_shipped(WITHOUT_PIXELS), folder / "plan-without-pixels.dcm")
-    phantom = sample(seed + OTHER_PHANTOMS, size=IMAGE_SIZE)
-    write_dicom(phantom, folder / "next.dcm")
-    good = (folder / "next.dcm").read_bytes()
-    (folder / "next.dcm").unlink()
+    good = _phantom_file(seed + OTHER_PHANTOMS)
     (folder / "climbing-names.zip").write_bytes(_archive({"../../outside.dcm": good, "inside.dcm": good}))
     written()
     paths = tuple(sorted(folder.iterdir()))
     return Parcel("Real files, and bad ones", BEN, Urgency.URGENT, folder, paths)
+
+
+def _phantom_file(seed: int) -> bytes:
+    content = io.BytesIO()
+    write_dicom(sample(seed, size=IMAGE_SIZE), content)
+    return content.getvalue()
 
 
 def _archive(entries: dict[str, bytes]) -> bytes:

@@ -1,6 +1,6 @@
 """What the demo sent against what the product says: the numbers of `summary.json` and whether they agree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Delivered:
     def problems(self) -> list[str]:
         """Say where the batch does not add up: every file sent is one report, one failure or one refusal."""
         name, counts = self.parcel.label, self.batch.counts
-        sent = files_sent(self.parcel.paths, self.receipt)
+        sent = files_sent(self.parcel, self.receipt)
         answered = len(self.receipt.accepted) + len(self.receipt.rejected)
         found = []
         if sent != answered:
@@ -75,7 +75,7 @@ class Delivered:
             "user": self.parcel.sender.name,
             "priority": self.parcel.priority.value,
             "batch_id": str(self.batch.batch_id),
-            "files_sent": files_sent(self.parcel.paths, self.receipt),
+            "files_sent": files_sent(self.parcel, self.receipt),
             "bytes_sent": self.parcel.size_bytes,
             "accepted": len(self.receipt.accepted),
             "repeated": sum(accepted.repeated for accepted in self.receipt.accepted),
@@ -223,10 +223,11 @@ def expected_growth(delivered: Iterable[Delivered]) -> Expected:
     )
 
 
-def files_sent(paths: Sequence[Path], receipt: Receipt) -> int:
+def files_sent(parcel: Parcel, receipt: Receipt) -> int:
     """Count the files sent: an archive counts as its entries, or as one where it was refused as a whole."""
     refused = {rejected.name for rejected in receipt.rejected}
-    return sum(1 if path.name in refused else _entries(path) for path in paths)
+    names = {path: path.relative_to(parcel.root).as_posix() for path in parcel.paths}
+    return sum(1 if name in refused else _entries(path) for path, name in names.items())
 
 
 def _entries(path: Path) -> int:
