@@ -1,0 +1,129 @@
+"""Grad-CAM (Selvaraju et al. 2017) of the one logit with respect to the last feature map."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import RawScoresOutputTarget
+from torch import Tensor, nn
+
+from inference_service.engine.network import as_timm
+
+_PROBE_TOLERANCE = 1e-4
+
+
+class UnexplainableNetwork(ValueError):
+    """The network has no last feature map of rows and columns."""
+
+
+class Explainer(Protocol):
+    """Logits and maps of a batch."""
+
+    def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n,) and Grad-CAM maps (n, h, w), not negative, both float32, from a normalised batch."""
+
+
+def choose_explainer(model: nn.Module, *, input_channels: int, size_px: int) -> Explainer:
+    """The closed form where the head allows it, else pytorch-grad-cam.
+
+    Raises:
+        UnexplainableNetwork: the last features are no map, as in a network of tokens.
+    """
+    device = next(model.parameters()).device
+    dtype = next(model.parameters()).dtype
+    with torch.no_grad():
+        probe = torch.zeros(1, input_channels, size_px, size_px, device=device, dtype=dtype)
+        features = as_timm(model).forward_features(probe)
+    if features.dim() != 4:
+        raise UnexplainableNetwork(f"the last features have {features.dim()} dimensions, not 4")
+    head = linear_head(model, features)
+    return GradCamExplainer(model, features) if head is None else ClosedFormExplainer(model, head)
+
+
+def linear_head(model: nn.Module, features_nchw: Tensor) -> nn.Linear | None:
+    """The last linear layer, if the head is proved to be global average pooling and that layer, and nothing else.
+
+    The proof is by trial, not by name: random feature maps go through the head and through mean and linear layer.
+    """
+    last = as_timm(model).get_classifier()
+    if not isinstance(last, nn.Linear) or last.out_features != 1 or last.in_features != features_nchw.shape[1]:
+        return None
+    generator = torch.Generator().manual_seed(0)
+    shape = (4, *features_nchw.shape[1:])
+    probe = torch.randn(shape, generator=generator).to(features_nchw)
+    with torch.no_grad():
+        by_head = as_timm(model).forward_head(probe)
+        by_hand = last(probe.mean(dim=(2, 3)))
+    close = by_head.shape == by_hand.shape and torch.allclose(
+        by_head.float(), by_hand.float(), rtol=_PROBE_TOLERANCE, atol=_PROBE_TOLERANCE * float(by_hand.abs().max())
+    )
+    return last if close else None
+
+
+class ClosedFormExplainer:
+    """For global average pooling and one linear layer with weights w on a map A of H times W cells.
+
+    The gradient of the logit with respect to each A_k is w_k / (H W) everywhere, so Grad-CAM's channel weight is that,
+    and the map is ReLU(sum_k w_k A_k) / (H W): no backward pass, no hooks.
+    """
+
+    def __init__(self, model: nn.Module, head: nn.Linear) -> None:
+        self._network = as_timm(model)
+        self._weights_c = head.weight.detach()[0].float()
+
+    def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Explainer`."""
+        with torch.inference_mode():
+            features = self._network.forward_features(batch_nchw)
+            logits = self._network.forward_head(features)[:, 0]
+            cells = features.shape[2] * features.shape[3]
+            maps = torch.einsum("nchw,c->nhw", features.float(), self._weights_c).relu_() / cells
+        return logits.float(), maps
+
+
+class GradCamExplainer:
+    """For any other head on a feature map: pytorch-grad-cam, one forward and one backward pass."""
+
+    def __init__(self, model: nn.Module, features: Tensor) -> None:
+        split = _Split(model)
+        channels = getattr(model, "num_features", features.shape[1])
+        channels_last = features.shape[1] != channels and features.shape[3] == channels
+        self._stage = split.features
+        self._grad_cam = GradCAM(split, [split.features], reshape_transform=_channels_first if channels_last else None)
+
+    def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Explainer`."""
+        targets = [RawScoresOutputTarget()] * len(batch_nchw)
+        self._grad_cam(batch_nchw, targets)
+        taken = self._grad_cam.activations_and_grads
+        maps = self._grad_cam.get_cam_image(
+            batch_nchw, self._stage, targets, taken.activations[0].numpy(), taken.gradients[0].numpy()
+        )
+        logits: Tensor = self._grad_cam.outputs.detach()[:, 0].float()
+        return logits, torch.from_numpy(np.maximum(maps, 0.0).astype(np.float32))
+
+
+class _Split(nn.Module):
+    """The network in two stages, so that the last feature map is the output of a module that can be hooked."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.features = _Features(model)
+        self._network = as_timm(model)
+
+    def forward(self, batch_nchw: Tensor) -> Tensor:
+        return self._network.forward_head(self.features(batch_nchw))
+
+
+class _Features(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch_nchw: Tensor) -> Tensor:
+        return as_timm(self.model).forward_features(batch_nchw)
+
+
+def _channels_first(features_nhwc: Tensor) -> Tensor:
+    return features_nhwc.permute(0, 3, 1, 2)

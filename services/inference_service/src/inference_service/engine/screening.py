@@ -1,0 +1,102 @@
+"""A bundle ready to screen: one result, or one error, for each image of a batch."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from inference_service.bundles.errors import BundleError
+from inference_service.bundles.loading import Bundle
+from inference_service.bundles.manifest import MANIFEST_FILE, WEIGHTS_FILE
+from inference_service.engine.calibration import calibrate, sigmoid
+from inference_service.engine.explanation import UnexplainableNetwork
+from inference_service.engine.network import load_network
+from inference_service.engine.runtime import Runtime
+from inference_service.engine.torch_runtime import DeviceChoice, TorchRuntime
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScore:
+    """What the model says of one image."""
+
+    logit: float
+    probability_raw: float
+    """Sigmoid of the logit."""
+    probability: float
+    """Calibrated."""
+    cam_yx: npt.NDArray[np.float32]
+    """Grad-CAM over the whole square input, padding included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFault:
+    """Why one image of a batch has no score; its neighbours are not touched."""
+
+    reason: str
+    detail: str
+
+
+class ScreeningEngine:
+    """Scores batches with one bundle on one runtime."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self._manifest = bundle.manifest
+        self._runtime = runtime
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, *, device: DeviceChoice = "auto") -> "ScreeningEngine":
+        """Load the network of a verified bundle.
+
+        Raises:
+            BundleError: the network cannot be made, filled or explained.
+        """
+        model = load_network(bundle)
+        try:
+            runtime = TorchRuntime(model, bundle.manifest, device=device)
+        except UnexplainableNetwork as error:
+            path = bundle.directory / MANIFEST_FILE
+            raise BundleError(path, f"architecture.timm_name: {error}") from error
+        engine = cls(bundle, runtime)
+        _log.info("model loaded", extra={"digest": bundle.digest, "runtime": runtime.description})
+        return engine
+
+    @property
+    def runtime_description(self) -> str:
+        """Library, device and precision."""
+        return self._runtime.description
+
+    def warm_up(self, bundle: Bundle, *, batch_sizes: Sequence[int]) -> None:
+        """Run an empty image in every batch size, so that no case pays for what is done once.
+
+        Raises:
+            BundleError: the weights give no finite number.
+        """
+        for size in batch_sizes:
+            blank = np.zeros(self._manifest.image.shape_cyx, np.uint8)
+            for outcome in self.screen([blank] * size):
+                if isinstance(outcome, ImageFault):
+                    raise BundleError(bundle.directory / WEIGHTS_FILE, f"on an empty image: {outcome.detail}")
+
+    def screen(self, images_cyx: Sequence[npt.NDArray[np.uint8]]) -> list[ImageScore | ImageFault]:
+        """Score every image that has the model's shape; one outcome for each, in order."""
+        shape = self._manifest.image.shape_cyx
+        fits = [image.shape == shape and image.dtype == np.uint8 for image in images_cyx]
+        outcomes: list[ImageScore | ImageFault] = [
+            ImageFault("wrong_shape", f"the model takes uint8 {shape}") for _ in images_cyx
+        ]
+        chosen = [index for index, fit in enumerate(fits) if fit]
+        if chosen:
+            output = self._runtime.infer(np.stack([images_cyx[index] for index in chosen]))
+            raw_n = sigmoid(output.logits_n)
+            calibrated_n = calibrate(output.logits_n, self._manifest.calibration)
+            for place, index in enumerate(chosen):
+                logit, cam_yx = float(output.logits_n[place]), output.cams_nyx[place]
+                if np.isfinite(logit) and np.isfinite(cam_yx).all():
+                    outcomes[index] = ImageScore(logit, float(raw_n[place]), float(calibrated_n[place]), cam_yx)
+                else:
+                    outcomes[index] = ImageFault("not_finite", "the model gave no finite number")
+        return outcomes

@@ -1,0 +1,16 @@
+"""From DICOM bytes to the model's array and the pictures that people see. Pure: no I/O, no torch."""
+
+from inference_service.imaging.geometry import Placement
+from inference_service.imaging.heatmap import Heatmap, render_heatmap
+from inference_service.imaging.preparation import PreparedImage, prepare_image
+from inference_service.imaging.refusal import Refusal, RefusalReason
+
+__all__ = [
+    "Heatmap",
+    "Placement",
+    "PreparedImage",
+    "Refusal",
+    "RefusalReason",
+    "prepare_image",
+    "render_heatmap",
+]

@@ -1,0 +1,51 @@
+"""Settings of the model server and of the worker, read from `RADRELAY_INFERENCE_*`."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from radrelay_shared.messaging import NatsSettings
+from radrelay_shared.objects import ObjectStoreSettings
+from radrelay_shared.observability import ObservabilitySettings
+
+_CONFIG: Final = SettingsConfigDict(env_prefix="RADRELAY_INFERENCE_", env_nested_delimiter="__")
+
+
+class BatchingSettings(BaseSettings):
+    """Adaptive batching, which BentoML wants to know when the service class is defined."""
+
+    model_config = _CONFIG
+
+    max_batch_size: Annotated[int, Field(ge=2, le=256)] = 8
+    max_latency_ms: Annotated[int, Field(gt=0)] = 30_000
+    """BentoML answers 503 when it thinks that a request will wait longer."""
+
+
+class ServerSettings(BaseSettings):
+    """The model server."""
+
+    model_config = _CONFIG
+
+    bundle_dir: Path
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+
+
+class WorkerSettings(BaseSettings):
+    """The worker."""
+
+    model_config = _CONFIG
+
+    nats: NatsSettings = Field(default_factory=NatsSettings)
+    objects: ObjectStoreSettings
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    model_url: str
+    """Base address of the model server, such as `http://127.0.0.1:3000`."""
+    health_port: int
+    decode_processes: Annotated[int, Field(ge=1, le=64)] | None = None
+    """None takes the cores that the container really has."""
+    decode_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    decode_memory_bytes: Annotated[int, Field(ge=1 << 28)] = 4 << 30
+    """Address space of one decoding process."""
