@@ -144,7 +144,10 @@ def _render(
     """Paint one slice from the inside out and scan it."""
     kind, lesion = bleeding
     seed, index = noise_key
-    scanner = np.random.default_rng((seed, _SCANNER, index))
+    scanner = np.random.default_rng((seed, _SCANNER, 0))
+    artefacts = draw_artefacts(scanner, frame.level_mm, CT_NOISE_SD_HU * (0.65 + 0.7 * difficulty))
+    if index > 0:  # one scan has one dose and one set of artefacts, but each slice its own noise
+        scanner = np.random.default_rng((seed, _SCANNER, index))
     lesions = (*distractors.lesions, lesion) if lesion else distractors.lesions
     x_mm, y_mm = frame.x_mm, frame.y_mm
     for each in lesions:
@@ -165,7 +168,6 @@ def _render(
     hu = np.full_like(inside, AIR_HU)
     paint_outside(hu, frame)
     blend(hu, frame.intracranial, inside)
-    artefacts = draw_artefacts(scanner, frame.level_mm, CT_NOISE_SD_HU * (0.65 + 0.7 * difficulty))
     harden_beam(hu, frame, artefacts)
     hu = blur_and_move(hu, frame.grid.spacing_mm, artefacts)
     add_noise(hu, scanner, frame, artefacts)

@@ -157,6 +157,17 @@ def test_a_series_is_one_head_with_the_blood_around_its_middle() -> None:
     assert all((phantom.kind is None) == (area == 0) for phantom, area in zip(series, areas, strict=True))
 
 
+def test_the_slices_of_a_series_share_the_dose_but_not_the_noise() -> None:
+    corners = [
+        phantom.image_hu_yx[:24, :24].astype(float)
+        for seed in range(6)
+        for phantom in generate_series(seed, haemorrhage=None, slices=2, size=SIZE)
+    ]
+    for first, second in zip(corners[::2], corners[1::2], strict=True):
+        assert second.std() == pytest.approx(first.std(), rel=0.25)
+        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.25
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
