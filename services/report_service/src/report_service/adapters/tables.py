@@ -69,7 +69,7 @@ class ReportRow(Base):
     probability_raw: Mapped[float]
     probability: Mapped[float]
     confidence: Mapped[float]
-    urgency: Mapped[Urgency] = mapped_column(UrgencyRank)
+    urgency: Mapped[Urgency] = mapped_column(UrgencyRank, comment="0 stat, 1 urgent, 2 routine")
     source_key: Mapped[str]
     preview_key: Mapped[str]
     overlay_key: Mapped[str]
