@@ -44,8 +44,9 @@ class WorkerSettings(BaseSettings):
     model_url: str
     """Base address of the model server, such as `http://127.0.0.1:3000`."""
     health_port: int
+    health_host: str = "0.0.0.0"
     decode_processes: Annotated[int, Field(ge=1, le=64)] | None = None
     """None takes the cores that the container really has."""
     decode_timeout_s: Annotated[float, Field(gt=0)] = 30.0
-    decode_memory_bytes: Annotated[int, Field(ge=1 << 28)] = 4 << 30
-    """Address space of one decoding process."""
+    decode_memory_bytes: Annotated[int, Field(ge=1 << 28)] = 2 << 30
+    """How much more memory a decoding process may take than it starts with."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inference_service.bundles.manifest import BundleManifest
-from inference_service.engine.cores import available_cores
+from inference_service.cores import available_cores
 from inference_service.engine.explanation import choose_explainer
 from inference_service.engine.runtime import RuntimeOutput
 

@@ -34,8 +34,8 @@ def read_dataset(content: bytes) -> FileDataset:
         try:
             _check_inflated_size(content)
             dataset = dcmread(io.BytesIO(content))
-        except InvalidDicomError as error:
-            raise Refusal(RefusalReason.NOT_DICOM, "The file has no DICOM preamble and prefix.") from error
+        except InvalidDicomError:
+            raise Refusal(RefusalReason.NOT_DICOM, "The file has no DICOM preamble and prefix.") from None
         held = [keyword for keyword in _PIXEL_KEYWORDS if dataset.get(keyword)]
     if len(held) != 1:
         raise Refusal(RefusalReason.NO_PIXEL_DATA, "The data set holds no image.")

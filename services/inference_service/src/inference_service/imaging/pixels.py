@@ -51,8 +51,8 @@ def decode_frame(dataset: FileDataset, view: Dataset, frame: int) -> Float32Arra
     with refusing(RefusalReason.UNDECODABLE_PIXEL_DATA, f"Pixel data in {_syntax(dataset)} cannot be decoded"):
         try:
             stored = pixel_array(dataset, index=frame)
-        except NotImplementedError as error:
-            raise Refusal(RefusalReason.UNSUPPORTED_TRANSFER_SYNTAX, f"{_syntax(dataset)} is not read.") from error
+        except NotImplementedError:
+            raise Refusal(RefusalReason.UNSUPPORTED_TRANSFER_SYNTAX, f"{_syntax(dataset)} is not read.") from None
         if photometric in _MONOCHROME:
             values = apply_modality_lut(stored, view).astype(np.float32)
         else:

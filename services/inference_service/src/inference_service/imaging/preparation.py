@@ -46,12 +46,11 @@ def prepare_image(content: bytes, spec: ImageSpec) -> PreparedImage:
         frame = middle_frame(dataset)
         view = frame_view(dataset, frame)
         aspect = pixel_aspect(view)
-        if isinstance(spec.channels, CtWindows):
-            check_hounsfield(view)
     values_yx = decode_frame(dataset, view, frame)
     rows, columns = values_yx.shape
     placement = place(rows, columns, pixel_aspect=aspect, input_px=spec.size_px)
     if isinstance(spec.channels, CtWindows):
+        check_hounsfield(view)
         square_yx = _into_square(values_yx, placement, fill=AIR_HU)
         image_cyx = np.stack([apply_ct_window(square_yx, window) for window in spec.channels.windows])
         preview_yx = apply_ct_window(_resize(values_yx, placement.preview_size), spec.channels.windows[0])

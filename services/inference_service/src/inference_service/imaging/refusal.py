@@ -36,7 +36,8 @@ class Refusal(Exception):
 def refusing(reason: RefusalReason, what: str) -> Iterator[None]:
     """Turn any fault inside into a refusal: pydicom and its decoders raise many kinds on damaged or hostile bytes.
 
-    Neither messages nor warnings of theirs go on, since they quote values from the file, which may be a patient's.
+    Neither messages nor warnings of theirs go on, since they quote values from the file, which may be a patient's;
+    that is also why the cause is left off.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -44,7 +45,7 @@ def refusing(reason: RefusalReason, what: str) -> Iterator[None]:
             yield
         except Refusal:
             raise
-        except MemoryError as error:
-            raise Refusal(RefusalReason.TOO_LARGE, "The image takes more memory than is allowed.") from error
-        except Exception as error:
-            raise Refusal(reason, f"{what} ({type(error).__name__}).") from error
+        except MemoryError:
+            raise Refusal(RefusalReason.TOO_LARGE, "The image takes more memory than is allowed.") from None
+        except Exception as error:  # noqa: BLE001  # whatever they raise, it means the same here
+            raise Refusal(reason, f"{what} ({type(error).__name__}).") from None

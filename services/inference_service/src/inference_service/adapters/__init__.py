@@ -1,0 +1,1 @@
+"""The model server over HTTP, and decoding in processes that may die."""

@@ -1,0 +1,122 @@
+"""The model server over HTTP: keep-alive, bounded, and patient while the server is away."""
+
+import asyncio
+import logging
+import random
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+from opentelemetry import propagate
+
+from inference_service import wire
+from inference_service.metrics import MODEL_IN_FLIGHT, MODEL_RETRIES
+from inference_service.ports import ModelChanged, ModelFault
+
+_FIRST_WAIT_S: Final = 0.1
+_LONGEST_WAIT_S: Final = 5.0
+_MAX_BROKEN_CALLS: Final = 3
+_AWAY: Final = frozenset({429, 502, 503, 504})
+
+_log = logging.getLogger(__name__)
+
+
+class ModelAway(ConnectionError):
+    """The model server is away or overloaded, and there is no more time to wait for it."""
+
+
+class ModelClient:
+    """The `Model` port on a BentoML server; use as an async context manager.
+
+    A server that is away (refused, 503) is asked again with backoff for as long as the worker runs: the delivery's
+    heartbeat goes on meanwhile, so waiting costs no attempt. A call that breaks off after it was sent may have been
+    the image's own doing and is made only a few times.
+    """
+
+    def __init__(self, base_url: str, *, stop: asyncio.Event, timeout_s: float = 120.0) -> None:
+        """Nothing is opened before the first call.
+
+        Args:
+            base_url: of the model server.
+            stop: once set, nobody waits any longer for a server that is away.
+            timeout_s: for one answer.
+        """
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
+        timeout = httpx.Timeout(timeout_s, connect=5.0)
+        self._http = httpx.AsyncClient(base_url=base_url, limits=limits, timeout=timeout)
+        self._stop = stop
+        self._info: wire.ModelInfo | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def ready(self) -> None:
+        """Raise when the server does not answer or its model is not loaded."""
+        (await self._http.get("/readyz", timeout=2.0)).raise_for_status()
+
+    async def info(self) -> wire.ModelInfo:
+        """What is loaded, asked for once and again after a `ModelChanged`.
+
+        Raises:
+            ModelAway: the worker is stopping and the server does not answer.
+        """
+        if self._info is None:
+            response = await self._call(wire.MODEL_PATH, b"{}", {"Content-Type": "application/json"})
+            self._info = wire.ModelInfo.model_validate_json(response.content)
+            _log.info("model server", extra={"digest": self._info.digest, "runtime": self._info.runtime})
+        return self._info
+
+    async def screen(self, image_cyx: npt.NDArray[np.uint8], digest: str) -> wire.ImageResult:
+        """Score one image; see `ports.Model`.
+
+        Raises:
+            ModelChanged: another model is loaded.
+            ModelFault: the model has no answer for this image.
+            ModelAway: the worker is stopping and the server does not answer.
+            httpx.HTTPError: the server failed on this call, or broke it off several times.
+        """
+        headers = {"Content-Type": wire.IMAGE_MEDIA_TYPE, wire.MODEL_DIGEST_HEADER: digest}
+        propagate.inject(headers)
+        with MODEL_IN_FLIGHT.track_inprogress():
+            response = await self._call(wire.SCREEN_PATH, wire.encode_image(image_cyx), headers)
+        answer = wire.IMAGE_ANSWER.validate_json(response.content)
+        if isinstance(answer, wire.ImageResult):
+            return answer
+        if answer.reason == wire.MODEL_CHANGED:
+            self._info = None
+            raise ModelChanged
+        raise ModelFault(f"model_{answer.reason}", answer.detail)
+
+    async def _call(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        wait_s, broken = _FIRST_WAIT_S, 0
+        while True:
+            try:
+                response = await self._http.post(path, content=body, headers=headers)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                cause = "unreachable"
+            except httpx.TransportError:
+                broken += 1
+                if broken >= _MAX_BROKEN_CALLS:
+                    raise
+                cause = "broken"
+            else:
+                if response.status_code not in _AWAY:
+                    return response.raise_for_status()
+                cause = "overloaded"
+            MODEL_RETRIES.labels(cause).inc()
+            await self._wait(wait_s * (0.5 + random.random() / 2))  # noqa: S311  # jitter, not a secret
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+        raise ModelAway("the model server does not answer and the worker is stopping")

@@ -1,0 +1,1 @@
+"""Rules of screening, without I/O."""

@@ -1,0 +1,28 @@
+"""What a calibrated probability means for a case."""
+
+from dataclasses import dataclass
+
+from inference_service.bundles.manifest import Thresholds
+from radrelay_shared.events import Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The statement that a report makes."""
+
+    positive: bool
+    confidence: float
+    """Calibrated probability that the statement is right."""
+    urgency: Urgency
+
+
+def triage(probability: float, thresholds: Thresholds) -> Verdict:
+    """Positive, and urgent or stat, from the bundle's thresholds on (inclusive)."""
+    positive = probability >= thresholds.positive
+    if probability >= thresholds.stat:
+        urgency = Urgency.STAT
+    elif probability >= thresholds.urgent:
+        urgency = Urgency.URGENT
+    else:
+        urgency = Urgency.ROUTINE
+    return Verdict(positive, probability if positive else 1.0 - probability, urgency)

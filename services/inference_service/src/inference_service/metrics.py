@@ -1,0 +1,15 @@
+"""Prometheus metrics of the worker; labels are bounded: stages and reason codes, never tenants or identifiers."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+QUEUE_WAIT_S = Histogram(
+    "radrelay_inference_queue_wait_seconds", "From the stored event to the start of work", buckets=_SECONDS
+)
+STAGE_S = Histogram("radrelay_inference_stage_seconds", "Time of one case in one stage", ["stage"], buckets=_SECONDS)
+COMPLETED = Counter("radrelay_inference_completed_total", "Cases that ended with a result")
+FAILED = Counter("radrelay_inference_failed_total", "Cases that ended without a result", ["reason"])
+MODEL_RETRIES = Counter("radrelay_inference_model_retries_total", "Calls of the model server made again", ["cause"])
+MODEL_IN_FLIGHT = Gauge("radrelay_inference_model_in_flight", "Calls of the model server that have no answer yet")
+DECODER_LOSSES = Counter("radrelay_inference_decoder_losses_total", "Decoding processes that died or hung", ["cause"])

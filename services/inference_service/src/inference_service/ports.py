@@ -1,0 +1,72 @@
+"""What the handlers need of the world."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inference_service.bundles.image_spec import ImageSpec
+from inference_service.imaging import Heatmap, Placement, PreparedImage
+from inference_service.wire import ImageResult, ModelInfo
+from radrelay_shared.events import Event
+from radrelay_shared.objects import ObjectStore
+
+
+class ModelChanged(Exception):
+    """The image was prepared for a model that is no longer loaded: ask for the new one and prepare it again."""
+
+
+class ModelFault(Exception):
+    """The model refused this image, now and later, and why."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Model(Protocol):
+    """The model server."""
+
+    async def info(self) -> ModelInfo:
+        """What is loaded; waits while the server is away."""
+
+    async def screen(self, image_cyx: npt.NDArray[np.uint8], digest: str) -> ImageResult:
+        """Score one image; waits while the server is away or overloaded.
+
+        Raises:
+            ModelChanged: another model is loaded than the one with `digest`.
+            ModelFault: the model has no answer for this image.
+        """
+
+
+class Imaging(Protocol):
+    """Work on pixels, away from the event loop."""
+
+    async def prepare(self, content: bytes, spec: ImageSpec) -> PreparedImage:
+        """See `imaging.prepare_image`.
+
+        Raises:
+            Refusal: the image cannot or must not be screened, or decoding it crashes or hangs.
+        """
+
+    async def render(self, cam_yx: npt.NDArray[np.float32], placement: Placement) -> Heatmap:
+        """See `imaging.render_heatmap`."""
+
+
+class EventPublisher(Protocol):
+    """Announces events; returns when they are stored."""
+
+    async def publish(self, event: Event[Any]) -> None:
+        """Publish one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a handler uses."""
+
+    objects: ObjectStore
+    model: Model
+    imaging: Imaging
+    events: EventPublisher
