@@ -1,10 +1,9 @@
 """The worker's jobs on a real broker and a real database: nothing lost, nothing twice, nothing stuck."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import pytest
 from nats.js import JetStreamContext
@@ -22,6 +21,7 @@ from report_service.consumer import ResultConsumer
 from report_service.settings import ReportSettings
 from support.events import UNTRAINED, inference_completed
 from support.tenants import new_tenant
+from support.workers import OpenWorker, publish_again, until_settled, working
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +32,9 @@ async def js(settings: ReportSettings) -> AsyncIterator[JetStreamContext]:
         yield context
 
 
-@asynccontextmanager
-async def working(settings: ReportSettings) -> AsyncIterator[None]:
-    """The worker's jobs, in this process, until the block ends."""
-    stop = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        jobs, readiness = await bootstrap.open_worker(settings, stack, stop)
-        for check in readiness.values():
-            await check()
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(job)
-            try:
-                yield
-            finally:
-                stop.set()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
-async def settled(js: JetStreamContext) -> bool:
-    """Nothing waits for the durable, and nothing that it had is unacknowledged."""
-    info = await js.consumer_info(durables.REPORT_RESULTS.stream.name, durables.REPORT_RESULTS.name)
-    return (info.num_pending, info.num_ack_pending) == (0, 0)
+@pytest.fixture
+def open_worker(settings: ReportSettings) -> OpenWorker:
+    return partial(bootstrap.open_worker, settings)
 
 
 async def count(database: Database, tenant: str, table: str) -> int:
@@ -81,48 +57,44 @@ async def announced(js: JetStreamContext, tenant: str) -> list[Event[ReportCreat
         sequence = message.seq
 
 
-async def publish_again(js: JetStreamContext, event: Event[Any]) -> None:
-    """The same event as a second message: what a redelivery is once the broker's duplicate window is over."""
-    await js.publish(subject_of(type(event.data), tenant=event.tenant), event.to_json())
-
-
-async def reported(js: JetStreamContext, tenant: str, expected: int) -> Sequence[Event[ReportCreated]]:
-    async def all_there() -> bool:
-        return await settled(js) and len(await announced(js, tenant)) >= expected
-
-    await eventually(all_there)
-    return await announced(js, tenant)
+async def until_announced(js: JetStreamContext, tenant: str, expected: int) -> list[Event[ReportCreated]]:
+    """Wait until every result is settled and at least so many reports are announced, and return all that are."""
+    await until_settled(js, durables.REPORT_RESULTS)
+    async with asyncio.timeout(30):
+        while len(found := await announced(js, tenant)) < expected:
+            await asyncio.sleep(0.02)
+    return found
 
 
 async def test_each_result_becomes_one_report_and_one_announcement(
-    settings: ReportSettings, database: Database, js: JetStreamContext
+    open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
     events = [inference_completed(tenant=tenant) for _ in range(30)]
-    async with working(settings):
+    async with working(open_worker):
         await asyncio.gather(*(Publisher(js).publish(event) for event in events))
-        found = await reported(js, tenant, 30)
+        found = await until_announced(js, tenant, 30)
     assert {event.data.instance_id for event in found} == {event.data.instance_id for event in events}
     assert len(found) == await count(database, tenant, "reports") == 30
     assert {event.data.model.label for event in found} == {"untrained"}
 
 
 async def test_the_same_event_delivered_again_makes_no_second_report(
-    settings: ReportSettings, database: Database, js: JetStreamContext
+    open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
     event = inference_completed(tenant=tenant)
-    async with working(settings):
+    async with working(open_worker):
         await Publisher(js).publish(event)
         for _ in range(3):
             await publish_again(js, event)
-        assert len(await reported(js, tenant, 1)) == 1
+        assert len(await until_announced(js, tenant, 1)) == 1
     assert await count(database, tenant, "reports") == 1
     assert await count(database, tenant, "inbox") == 1
 
 
 async def test_a_crash_between_commit_and_acknowledgement_makes_no_second_report(
-    settings: ReportSettings, database: Database, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    open_worker: OpenWorker, database: Database, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = new_tenant()
     handle = ResultConsumer.handle
@@ -136,34 +108,34 @@ async def test_a_crash_between_commit_and_acknowledgement_makes_no_second_report
                 raise ConnectionError
 
     monkeypatch.setattr(ResultConsumer, "handle", commit_then_crash)
-    async with working(settings):
+    async with working(open_worker):
         await Publisher(js).publish(inference_completed(tenant=tenant))
-        assert len(await reported(js, tenant, 1)) == 1
+        assert len(await until_announced(js, tenant, 1)) == 1
     assert attempts == [1, 2]
     assert await count(database, tenant, "reports") == 1
 
 
 async def test_an_impossible_result_becomes_a_dead_letter_and_its_neighbours_become_reports(
-    settings: ReportSettings, database: Database, js: JetStreamContext
+    open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
     poison = inference_completed(tenant=tenant, overlay_key=f"{new_tenant()}/results/x/overlay.png")
     neighbours = [inference_completed(tenant=tenant) for _ in range(10)]
-    async with working(settings):
+    async with working(open_worker):
         for event in (*neighbours[:5], poison, *neighbours[5:]):
             await Publisher(js).publish(event)
-        found = await reported(js, tenant, 10)
+        found = await until_announced(js, tenant, 10)
     assert {event.data.instance_id for event in found} == {event.data.instance_id for event in neighbours}
     assert await count(database, tenant, "reports") == 10
     assert await dead_letter(js, tenant) == ("foreign_object_key", poison.to_json())
 
 
-async def test_a_payload_that_is_no_event_becomes_a_dead_letter(settings: ReportSettings, js: JetStreamContext) -> None:
+async def test_a_payload_that_is_no_event_becomes_a_dead_letter(open_worker: OpenWorker, js: JetStreamContext) -> None:
     tenant = new_tenant()
     payload = inference_completed(tenant=tenant).to_json().replace(b'"probability":0.84', b'"probability":1.84')
-    async with working(settings):
+    async with working(open_worker):
         await js.publish(subject_of(InferenceCompleted, tenant=tenant), payload)
-        await eventually(lambda: settled(js))
+        await until_settled(js, durables.REPORT_RESULTS)
     assert await dead_letter(js, tenant) == ("invalid_event", payload)
 
 
@@ -179,25 +151,25 @@ async def dead_letter(js: JetStreamContext, tenant: str) -> tuple[str, bytes | N
 
 
 async def test_two_models_make_two_reports_of_one_image(
-    settings: ReportSettings, database: Database, js: JetStreamContext
+    open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
     event = inference_completed(tenant=tenant)
     other = UNTRAINED.model_copy(update={"digest": "sha256:" + "7f" * 32})
-    async with working(settings):
+    async with working(open_worker):
         await Publisher(js).publish(event)
         await Publisher(js).publish(inference_completed(tenant=tenant, instance_id=event.data.instance_id, model=other))
-        found = await reported(js, tenant, 2)
+        found = await until_announced(js, tenant, 2)
     assert len({event.data.report_id for event in found}) == 2
     assert await count(database, tenant, "reports") == 2
 
 
 async def test_what_was_not_announced_when_the_worker_went_is_announced_by_the_next(
-    settings: ReportSettings, database: Database, js: JetStreamContext
+    open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
     consumer = ResultConsumer(PostgresReportStore(database), lambda: datetime.now(UTC))
     await consumer.handle(Delivery(inference_completed(tenant=tenant), "subject", attempt=1))
     assert await announced(js, tenant) == []
-    async with working(settings):
-        assert len(await reported(js, tenant, 1)) == 1
+    async with working(open_worker):
+        assert len(await until_announced(js, tenant, 1)) == 1

@@ -3,10 +3,12 @@
 from datetime import date
 from decimal import Decimal
 
-from sqlalchemy import Text
+from sqlalchemy import BigInteger, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from radrelay_shared.database import InboxColumns, metadata_for
+
+_DAY = "UTC day on which the images were received"
 
 
 class Base(DeclarativeBase):
@@ -23,13 +25,13 @@ class CaseRollupRow(Base):
 
     tenant: Mapped[str] = mapped_column(primary_key=True)
     owner_id: Mapped[str] = mapped_column(primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True, comment=_DAY)
     modality: Mapped[str] = mapped_column(primary_key=True)
     model_digest: Mapped[str] = mapped_column(primary_key=True)
     model_label: Mapped[str] = mapped_column(primary_key=True)
     urgency: Mapped[str] = mapped_column(primary_key=True)
-    cases: Mapped[int]
-    positives: Mapped[int]
+    cases: Mapped[int] = mapped_column(BigInteger)
+    positives: Mapped[int] = mapped_column(BigInteger)
     confidence_sum: Mapped[Decimal]
 
 
@@ -40,9 +42,9 @@ class FailureRollupRow(Base):
 
     tenant: Mapped[str] = mapped_column(primary_key=True)
     owner_id: Mapped[str] = mapped_column(primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True, comment=_DAY)
     reason: Mapped[str] = mapped_column(primary_key=True)
-    failures: Mapped[int]
+    failures: Mapped[int] = mapped_column(BigInteger)
 
 
 class InboxRow(InboxColumns, Base):

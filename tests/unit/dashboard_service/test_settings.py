@@ -1,0 +1,25 @@
+import pytest
+
+from dashboard_service.settings import DashboardSettings
+
+ENVIRONMENT = {
+    "NATS__URL": "nats://broker:4222",
+    "DATABASE__APP_URL": "postgresql+asyncpg://dashboard_app:hidden@db/radrelay",
+    "DATABASE__SYSTEM_URL": "postgresql+asyncpg://dashboard_system:hidden@db/radrelay",
+    "DATABASE__OWNER_URL": "postgresql+asyncpg://dashboard_owner:hidden@db/radrelay",
+    "AUTH__ISSUER": "https://issuer",
+    "AUTH__AUDIENCE": "radrelay",
+    "AUTH__JWKS_URL": "https://issuer/jwks.json",
+    "OBSERVABILITY__LOG_LEVEL": "WARNING",
+    "HEALTH_PORT": "9999",
+}
+
+
+def test_settings_come_from_the_environment_and_keep_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(f"RADRELAY_DASHBOARD_{name}", value)
+    settings = DashboardSettings()
+    assert settings.nats.url == "nats://broker:4222"
+    assert (settings.health_port, settings.observability.log_level) == (9999, "WARNING")
+    assert settings.database.app_url.get_secret_value() == ENVIRONMENT["DATABASE__APP_URL"]
+    assert "hidden" not in repr(settings)
