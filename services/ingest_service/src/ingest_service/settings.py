@@ -49,6 +49,7 @@ class IngestSettings(BaseSettings):
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
     upload: UploadSettings = Field(default_factory=UploadSettings)
     validation: ValidationSettings = Field(default_factory=ValidationSettings)
+    health_host: str = "0.0.0.0"
     health_port: int = 9101
     processing_deadline_s: float = Field(default=3600.0, gt=0)
     """An image that stays queued or processing longer is shown as failed."""

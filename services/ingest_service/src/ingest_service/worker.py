@@ -96,7 +96,13 @@ async def start(settings: IngestSettings, stop: asyncio.Event) -> AsyncIterator[
 def main() -> None:
     """Run until told to stop."""
     settings = IngestSettings()
-    run_worker(NAME, settings.observability, settings.health_port, partial(start, settings))
+    run_worker(
+        NAME,
+        settings.observability,
+        settings.health_port,
+        partial(start, settings),
+        health_host=settings.health_host,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Batches: make, close, read."""
 
-from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,8 +11,10 @@ from ingest_service.api.schemas import (
     FileOut,
     FilePage,
     NewBatch,
+    aware_time,
     decode_cursor,
     encode_cursor,
+    storable_text,
 )
 from ingest_service.handlers import batches as handlers
 from ingest_service.ports import Page
@@ -30,12 +31,12 @@ async def create_batch(body: NewBatch, caller: Caller, services: Services) -> Ba
 @router.get("")
 async def list_batches(caller: Caller, services: Services, limit: Limit = 50, cursor: Cursor = None) -> BatchPage:
     """The caller's batches, newest first; an administrator's list is the tenant's."""
-    after = decode_cursor(cursor, _aware_time, UUID)
+    after = decode_cursor(cursor, aware_time, UUID)
     found = await handlers.list_batches(services.records, caller, Page(limit, after))
     full = len(found) == limit
     last = found[-1].batch if full else None
     return BatchPage(
-        items=[BatchOut.of(progress) for progress in found],
+        batches=[BatchOut.of(progress) for progress in found],
         next_cursor=encode_cursor(last.created_at.isoformat(), str(last.batch_id)) if last else None,
     )
 
@@ -51,11 +52,11 @@ async def list_files(
     batch_id: UUID, caller: Caller, services: Services, limit: Limit = 1000, cursor: Cursor = None
 ) -> FilePage:
     """The files of a batch: what became of each, and why where it was refused or failed."""
-    after = decode_cursor(cursor, _storable_text, _storable_text)
+    after = decode_cursor(cursor, storable_text, storable_text)
     found = await handlers.list_files(services.records, caller, batch_id, Page(limit, after))
     last = found[-1] if len(found) == limit else None
     return FilePage(
-        items=[FileOut.of(view) for view in found],
+        files=[FileOut.of(view) for view in found],
         next_cursor=encode_cursor(last.name, last.fingerprint) if last else None,
     )
 
@@ -64,16 +65,3 @@ async def list_files(
 async def close_batch(batch_id: UUID, caller: Caller, services: Services) -> BatchOut:
     """Say that all files were sent; the batch is done when each has its end."""
     return BatchOut.of(await handlers.close_batch(services.records, caller, batch_id))
-
-
-def _aware_time(text: str) -> datetime:
-    parsed = datetime.fromisoformat(text)
-    if parsed.tzinfo is None:
-        raise ValueError("no time zone")
-    return parsed
-
-
-def _storable_text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL")
-    return text

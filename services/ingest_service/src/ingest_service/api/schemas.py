@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Self, TypeVar
 from uuid import UUID
 
@@ -80,7 +81,7 @@ class BatchOut(BaseModel):
 class BatchPage(BaseModel):
     """Batches, newest first."""
 
-    items: list[BatchOut]
+    batches: list[BatchOut]
     next_cursor: str | None = Field(description="Give it as `cursor` for what follows; null at the end.")
 
 
@@ -112,7 +113,7 @@ class FileOut(BaseModel):
 class FilePage(BaseModel):
     """Files of a batch, by name."""
 
-    items: list[FileOut]
+    files: list[FileOut]
     next_cursor: str | None = Field(description="Give it as `cursor` for what follows; null at the end.")
 
 
@@ -175,3 +176,26 @@ def decode_cursor(
         return parse_first(first), parse_second(second)
     except (ValueError, TypeError, AttributeError) as error:
         raise BadRequest(code="invalid_cursor", detail="The cursor is not one that was given out here.") from error
+
+
+def aware_time(text: str) -> datetime:
+    """A time with its zone, for a cursor.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        raise ValueError("no time zone")
+    return parsed
+
+
+def storable_text(text: str) -> str:
+    """Text that PostgreSQL can hold, for a cursor.
+
+    Raises:
+        ValueError: it holds NUL or half a character.
+    """
+    if "\0" in text:
+        raise ValueError("NUL")
+    return text.encode().decode()
