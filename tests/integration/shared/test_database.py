@@ -256,3 +256,15 @@ async def test_the_same_event_cannot_be_put_in_the_outbox_twice(database: Databa
     with pytest.raises(IntegrityError):
         async with database.transaction(Scope.service("north")) as session:
             await enqueue(session, OutboxRow, event)
+
+
+async def test_published_rows_are_purged_when_they_are_old_and_unpublished_ones_never(
+    database: Database, system: Database
+) -> None:
+    await put_in_outbox(database, 4)
+    with pytest.raises(PublishError):
+        await OutboxRelay(system, OutboxRow, HalfDead()).relay_once()
+    waiting = await unpublished(system)
+    assert await OutboxRelay(system, OutboxRow, HalfDead()).purge() == 0
+    assert await OutboxRelay(system, OutboxRow, HalfDead(), keep_s=0.0).purge() > 0
+    assert await unpublished(system) == waiting

@@ -24,6 +24,7 @@ from radrelay_shared.observability.metrics import OUTBOX_AGE_S, OUTBOX_RELAYED
 _BATCH: Final = 100
 _POLL_S: Final = 5.0
 _RETRY_S: Final = 1.0
+_PURGE_S: Final = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class OutboxRelay:
         self._keep_s = keep_s
         self._service = channel_of(row).removesuffix("_outbox")
         self._wake = asyncio.Event()
+        self._purge_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set. A database or broker that is away is waited for."""
@@ -85,6 +87,7 @@ class OutboxRelay:
             while not stop.is_set():
                 try:
                     full = await self.relay_once() >= _BATCH
+                    await self._purge_now_and_then()
                 except (DBAPIError, OSError, PublishError) as error:
                     _log.warning("outbox relay waits", extra={"error": type(error).__name__})
                     await asyncio.wait([stopped], timeout=_RETRY_S)
@@ -143,6 +146,12 @@ class OutboxRelay:
     async def _mark(self, session: AsyncSession, event_ids: Sequence[str], now: datetime) -> None:
         row = self._row
         await session.execute(update(row).where(row.event_id.in_(event_ids)).values(published_at=now))
+
+    async def _purge_now_and_then(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._purge_at:
+            self._purge_at = now + _PURGE_S
+            await self.purge()
 
     async def purge(self) -> int:
         """Delete rows that were published longer ago than `keep_s`, and return how many."""
