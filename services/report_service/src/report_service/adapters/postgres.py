@@ -12,13 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from radrelay_shared.database import Database, Scope, enqueue, record_once
 from radrelay_shared.events import Event, ModelRef, ReportCreated
 from radrelay_shared.messaging import durables
-from report_service.adapters.tables import InboxRow, OutboxRow, ReportRow
+from report_service.adapters.tables import Base, InboxRow, OutboxRow
 from report_service.domain.report import Report
 from report_service.domain.worklist import WorklistQuery
 
-_REPORTS = ReportRow.__table__.c
+_TABLE = Base.metadata.tables["report.reports"]
+_REPORTS = _TABLE.c
+# Built once, with parameters bound at execution: building it for each report costs more than sending it.
+_ADD = insert(_TABLE).on_conflict_do_nothing().returning(_REPORTS.report_id)
 _MODEL_FIELDS = ("name", "version", "digest", "label", "intended_use")
-_PLAIN_FIELDS = tuple(column.name for column in ReportRow.__table__.columns if not column.name.startswith("model_"))
+_PLAIN_FIELDS = tuple(column.name for column in _REPORTS if not column.name.startswith("model_"))
 
 
 class PostgresReportStore:
@@ -53,8 +56,7 @@ class PostgresReportUnit:
         """Insert the report; False where its image, owner and model have one."""
         row = {name: getattr(report, name) for name in _PLAIN_FIELDS}
         row |= {f"model_{name}": getattr(report.model, name) for name in _MODEL_FIELDS}
-        statement = insert(ReportRow).values(row).on_conflict_do_nothing().returning(_REPORTS.report_id)
-        return (await self._session.execute(statement)).first() is not None
+        return (await self._session.execute(_ADD, row)).first() is not None
 
     async def announce(self, event: Event[ReportCreated]) -> None:
         """Put the event in the outbox."""
@@ -83,7 +85,7 @@ class PostgresReportUnit:
         conditions: list[ColumnElement[bool]] = [_REPORTS.tenant == self._scope.tenant]
         if self._scope.role == "clinician":
             conditions.append(_REPORTS.owner_id == self._scope.owner_id)
-        return select(*ReportRow.__table__.columns).where(*conditions)
+        return select(*_REPORTS).where(*conditions)
 
 
 def _report(row: Row[Any]) -> Report:
