@@ -29,6 +29,8 @@ Float32ByName = dict[str, npt.NDArray[np.float32]]
 
 VERSION = "0.1.0"
 _HE_GAIN = 2.0
+_SETTLE_PX = 192
+"""Large enough for every layer to see several cells, and quicker than the full input."""
 _HEAD_BIAS = -1.25
 """Brings the scores of head phantoms for seed 0 to both sides of one half."""
 
@@ -68,12 +70,8 @@ def write_untrained(
     directory: Path, *, seed: int = 0, timm_name: str = "efficientnet_b4", size_px: int = 380
 ) -> Bundle:
     """Write a bundle with random weights of any timm architecture of one logit to `directory`."""
-    tensors = _random_weights(timm_name, seed)
-    return write_bundle(
-        directory,
-        describe_untrained(timm_name=timm_name, size_px=size_px, seed=seed),
-        _settle(timm_name, tensors, seed),
-    )
+    tensors = _settle(timm_name, _random_weights(timm_name, seed), seed, size_px=min(size_px, _SETTLE_PX))
+    return write_bundle(directory, describe_untrained(timm_name=timm_name, size_px=size_px, seed=seed), tensors)
 
 
 def _random_weights(timm_name: str, seed: int) -> Float32ByName:
@@ -100,12 +98,12 @@ def _random_weights(timm_name: str, seed: int) -> Float32ByName:
     return weights
 
 
-def _settle(timm_name: str, weights: Float32ByName, seed: int) -> dict[str, npt.NDArray[np.generic]]:
+def _settle(timm_name: str, weights: Float32ByName, seed: int, *, size_px: int) -> dict[str, npt.NDArray[np.generic]]:
     """Give every batch normalisation the scale that keeps signals near one; the state in half precision."""
     model = create_network(timm_name, input_channels=3)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     coarse = np.random.default_rng(seed + 1000).random((8, 3, 6, 6), dtype=np.float32)
-    patches_nchw = nn.functional.interpolate(torch.from_numpy(coarse), size=(192, 192), mode="bilinear")
+    patches_nchw = nn.functional.interpolate(torch.from_numpy(coarse), size=(size_px, size_px), mode="bilinear")
     with _measuring(model), torch.no_grad():
         model((((patches_nchw - 0.5) * 6.0 + 0.5).clamp(0, 1) - 0.5) / 0.25)
     return {

@@ -28,13 +28,17 @@ def choose_explainer(model: nn.Module, *, input_channels: int, size_px: int) -> 
     """The closed form where the head allows it, else pytorch-grad-cam.
 
     Raises:
-        UnexplainableNetwork: the last features are no map, as in a network of tokens.
+        UnexplainableNetwork: the last features are no map, as in a network of tokens, or the network cannot take
+            inputs of this size.
     """
     device = next(model.parameters()).device
     dtype = next(model.parameters()).dtype
     with torch.no_grad():
         probe = torch.zeros(1, input_channels, size_px, size_px, device=device, dtype=dtype)
-        features = as_timm(model).forward_features(probe)
+        try:
+            features = as_timm(model).forward_features(probe)
+        except (AssertionError, RuntimeError) as error:
+            raise UnexplainableNetwork(f"the network does not take inputs of {size_px} px: {error}") from error
     if features.dim() != 4:
         raise UnexplainableNetwork(f"the last features have {features.dim()} dimensions, not 4")
     head = linear_head(model, features)

@@ -1,0 +1,288 @@
+"""One stored image from event to event, on fakes."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from inference_service.bundles import Bundle
+from inference_service.bundles.image_spec import ImageSpec
+from inference_service.handlers import give_up, screen_instance
+from inference_service.imaging import (
+    Heatmap,
+    Placement,
+    PreparedImage,
+    Refusal,
+    RefusalReason,
+    prepare_image,
+    render_heatmap,
+)
+from inference_service.ports import ModelChanged, ModelFault, Ports
+from inference_service.wire import ImageResult, ModelInfo
+from radrelay_shared.events import (
+    Event,
+    InferenceCompleted,
+    InferenceFailed,
+    InferenceStarted,
+    InstanceStored,
+    Urgency,
+    make_event,
+)
+from radrelay_shared.messaging import Delivery, PublishError
+from radrelay_shared.objects import ObjectNotFound, keys
+from support.dicom_files import encode, image
+from support.events import CT_IMAGE_STORAGE, dicom_uid
+
+TENANT = "north"
+FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+
+
+def ct() -> bytes:
+    made = image(rows=16, columns=16)
+    made.RescaleSlope, made.RescaleIntercept = 1, -1024
+    return encode(made)
+
+
+@dataclass
+class MemoryObjects:
+    content: dict[str, bytes] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+
+    async def get(self, key: str) -> bytes:
+        if key not in self.content:
+            raise ObjectNotFound(key)
+        return self.content[key]
+
+    async def put(self, key: str, data: bytes, *, content_type: str) -> None:
+        self.content[key], self.types[key] = data, content_type
+
+
+class InProcessImaging:
+    async def prepare(self, content: bytes, spec: ImageSpec) -> PreparedImage:
+        return prepare_image(content, spec)
+
+    async def render(self, cam_yx: npt.NDArray[np.float32], placement: Placement) -> Heatmap:
+        return render_heatmap(cam_yx, placement)
+
+
+@dataclass
+class FakeModel:
+    info_now: ModelInfo
+    probability: float = 0.9
+    changes: list[str] = field(default_factory=list)
+    fault: ModelFault | None = None
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    async def info(self) -> ModelInfo:
+        return self.info_now
+
+    async def screen(self, image_cyx: npt.NDArray[np.uint8], digest: str) -> ImageResult:
+        self.shapes.append(image_cyx.shape)
+        if self.fault is not None:
+            raise self.fault
+        if self.changes:
+            self.info_now = self.info_now.model_copy(update={"digest": self.changes.pop()})
+            raise ModelChanged
+        assert digest == self.info_now.digest
+        cam = np.eye(3, dtype=np.float32)
+        return ImageResult(
+            digest=digest,
+            logit=1.0,
+            probability_raw=0.7,
+            probability=self.probability,
+            cam_shape=(3, 3),
+            cam_base64=ImageResult.encode_cam(cam),
+            model_s=0.05,
+            batch_size=2,
+        )
+
+
+@dataclass
+class RecordedEvents:
+    published: list[Event[Any]] = field(default_factory=list)
+    fail_after: int | None = None
+
+    async def publish(self, event: Event[Any]) -> None:
+        if self.fail_after is not None and len(self.published) >= self.fail_after:
+            raise PublishError
+        self.published.append(event)
+
+    def of(self, kind: type) -> list[Event[Any]]:
+        return [event for event in self.published if isinstance(event.data, kind)]
+
+
+@dataclass
+class World:
+    objects: MemoryObjects
+    model: FakeModel
+    events: RecordedEvents
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(
+            objects=self.objects,  # type: ignore[arg-type]  # the two methods that are used
+            model=self.model,
+            imaging=InProcessImaging(),
+            events=self.events,
+        )
+
+
+@pytest.fixture
+def world(small_bundle: Bundle) -> World:
+    manifest = small_bundle.manifest
+    info = ModelInfo(
+        name=manifest.name,
+        version=manifest.version,
+        digest=FIRST,
+        label=manifest.label,
+        finding=manifest.finding,
+        intended_use=manifest.intended_use,
+        thresholds=manifest.thresholds,
+        image=manifest.image,
+        max_batch_size=8,
+        runtime="fake",
+    )
+    return World(MemoryObjects(), FakeModel(info), RecordedEvents())
+
+
+def stored(
+    world: World, content: bytes | None = None, *, attempt: int = 1, instance_id: UUID | None = None
+) -> Delivery:
+    instance_id = instance_id or uuid4()
+    key = keys.instance(TENANT, instance_id)
+    if content is not None:
+        world.objects.content[key] = content
+    data = InstanceStored(
+        instance_id=instance_id,
+        batch_id=uuid4(),
+        owner_id="dr-a",
+        sop_instance_uid=dicom_uid(),
+        sop_class_uid=CT_IMAGE_STORAGE,
+        study_instance_uid=dicom_uid(),
+        series_instance_uid=dicom_uid(),
+        modality="CT",
+        body_part="HEAD",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        rows=16,
+        columns=16,
+        frames=1,
+        object_key=key,
+        size_bytes=1,
+        sha256="0" * 64,
+        priority=Urgency.STAT,
+        received_at=datetime.now(UTC),
+    )
+    return Delivery(make_event(data, tenant=TENANT, source="/radrelay/ingest"), "subject", attempt)
+
+
+async def test_a_case_ends_with_its_pictures_and_its_result(world: World) -> None:
+    delivery = stored(world, ct())
+    await screen_instance(delivery, world.ports)
+    assert [type(event.data) for event in world.events.published] == [InferenceStarted, InferenceCompleted]
+    completed = world.events.published[1]
+    result: InferenceCompleted = completed.data
+    assert (completed.tenant, completed.subject) == (TENANT, str(delivery.event.data.instance_id))
+    assert (result.positive, result.urgency, result.finding) == (True, Urgency.STAT, "intracranial haemorrhage")
+    assert (result.probability_raw, result.probability, result.confidence) == (0.7, 0.9, 0.9)
+    assert (result.model.label, result.model.digest) == ("untrained", FIRST)
+    for key, content_type, head in (
+        (result.preview_key, "image/png", b"\x89PNG"),
+        (result.overlay_key, "image/png", b"\x89PNG"),
+        (result.cam_key, "application/x-npy", b"\x93NUMPY"),
+    ):
+        assert world.objects.content[key].startswith(head)
+        assert world.objects.types[key] == content_type
+    assert result.source_key == delivery.event.data.object_key
+
+
+async def test_a_negative_case_states_its_confidence_in_the_negative(world: World) -> None:
+    world.model.probability = 0.1
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceCompleted)
+    assert (event.data.positive, event.data.urgency) == (False, Urgency.ROUTINE)
+    assert event.data.confidence == pytest.approx(0.9)
+
+
+async def test_a_redelivery_repeats_the_same_event_and_the_same_objects(world: World) -> None:
+    delivery = stored(world, ct())
+    await screen_instance(delivery, world.ports)
+    before = dict(world.objects.content)
+    await screen_instance(Delivery(delivery.event, "subject", 2), world.ports)
+    assert world.objects.content == before
+    first, second = world.events.of(InferenceCompleted)
+    assert first.id == second.id
+    assert len({event.id for event in world.events.of(InferenceStarted)}) == 2
+
+
+async def test_objects_are_there_before_the_result_is_announced(world: World) -> None:
+    world.events.fail_after = 1
+    with pytest.raises(PublishError):
+        await screen_instance(stored(world, ct()), world.ports)
+    assert len(world.objects.content) == 4
+
+
+async def test_a_refused_image_is_announced_as_failed_and_needs_no_retry(world: World) -> None:
+    delivery = stored(world, b"text")
+    await screen_instance(delivery, world.ports)
+    (event,) = world.events.of(InferenceFailed)
+    assert event.data.reason == RefusalReason.NOT_DICOM
+    assert event.data.instance_id == delivery.event.data.instance_id
+    await screen_instance(delivery, world.ports)
+    assert len({event.id for event in world.events.of(InferenceFailed)}) == 1
+
+
+async def test_a_fault_of_the_model_is_announced_with_its_reason(world: World) -> None:
+    world.model.fault = ModelFault("model_not_finite", "the model gave no finite number")
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceFailed)
+    assert (event.data.reason, event.data.detail) == ("model_not_finite", "the model gave no finite number")
+
+
+async def test_an_image_is_prepared_again_for_a_model_that_changed(world: World) -> None:
+    world.model.changes = [SECOND]
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceCompleted)
+    assert event.data.model.digest == SECOND
+    assert SECOND.removeprefix("sha256:") in event.data.cam_key
+    assert len(world.model.shapes) == 2
+
+
+async def test_a_model_that_never_stops_changing_is_left_to_a_later_attempt(world: World) -> None:
+    world.model.changes = [FIRST, SECOND] * 5
+    with pytest.raises(ModelChanged):
+        await screen_instance(stored(world, ct()), world.ports)
+
+
+async def test_a_missing_object_is_tried_again_and_then_announced_as_missing(world: World) -> None:
+    delivery = stored(world, None, attempt=8)
+    with pytest.raises(ObjectNotFound):
+        await screen_instance(delivery, world.ports)
+    await give_up(delivery, "ObjectNotFound", world.ports)
+    (event,) = world.events.of(InferenceFailed)
+    assert event.data.reason == "object_missing"
+
+
+async def test_exhausted_attempts_are_announced(world: World) -> None:
+    await give_up(stored(world, ct(), attempt=8), "S3Error", world.ports)
+    (event,) = world.events.of(InferenceFailed)
+    assert event.data.reason == "retries_exhausted"
+    assert event.data.detail == "Given up after 8 attempts (S3Error)."
+
+
+@pytest.mark.parametrize("reason", list(RefusalReason))
+def test_every_reason_can_be_announced(reason: RefusalReason) -> None:
+    refusal = Refusal(reason, "detail")
+    now = datetime.now(UTC)
+    InferenceFailed(
+        instance_id=uuid4(),
+        batch_id=uuid4(),
+        owner_id="dr-a",
+        reason=str(refusal.reason),
+        detail=refusal.detail,
+        received_at=now,
+        failed_at=now,
+    )
