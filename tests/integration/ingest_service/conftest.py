@@ -80,7 +80,7 @@ def settings(
 
 
 @asynccontextmanager
-async def serve(settings: IngestSettings) -> AsyncIterator[str]:
+async def _serve(settings: IngestSettings) -> AsyncIterator[str]:
     """The API on a free port of loopback."""
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1)
@@ -100,8 +100,14 @@ async def serve(settings: IngestSettings) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def service(settings: IngestSettings) -> AsyncIterator[str]:
     """The API's address."""
-    async with serve(settings) as address:
+    async with _serve(settings) as address:
         yield address
+
+
+@pytest.fixture
+def serving(settings: IngestSettings) -> Callable[..., AbstractAsyncContextManager[str]]:
+    """Runs another API, with settings changed as given, while the block runs."""
+    return lambda **changes: _serve(settings.model_copy(update=changes))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ingest_service.api import batches, progress, uploads
+from ingest_service.api.outages import answer_outages
 from ingest_service.bootstrap import open_api
 from ingest_service.settings import IngestSettings
 from radrelay_shared import http
@@ -24,9 +25,11 @@ def create_app(settings: IngestSettings | None = None) -> FastAPI:
         async with open_api(chosen) as api:
             yield {"container": api.container, "verifier": api.verifier, "readiness": api.readiness}
 
-    return http.create_app(
+    app = http.create_app(
         title="Radrelay Ingest",
         version=version("radrelay-ingest"),
         lifespan=lifespan,
         routers=[batches.router, uploads.router, progress.router],
     )
+    answer_outages(app)
+    return app

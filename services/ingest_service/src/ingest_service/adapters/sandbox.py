@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import multiprocessing
-import resource
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from ingest_service.adapters.confinement import answer, confine
 from ingest_service.domain.archive import ArchivePlan, plan_archive
 from ingest_service.domain.dicom import DicomFacts, validate_dicom
 from ingest_service.domain.limits import ArchiveLimits, DicomLimits
@@ -23,18 +23,8 @@ from ingest_service.settings import ValidationSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PRELOAD = ["ingest_service.domain.archive", "ingest_service.domain.dicom"]
+_PRELOAD = ["ingest_service.adapters.confinement", "ingest_service.domain.archive", "ingest_service.domain.dicom"]
 _log = logging.getLogger(__name__)
-
-
-def _confine(memory_bytes: int) -> None:
-    """Bound the memory of this worker process, and keep patient data out of core dumps."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _nothing() -> None:
-    """Proves that a worker process is up."""
 
 
 class Sandbox:
@@ -48,7 +38,7 @@ class Sandbox:
         self._lock = Lock()
 
     async def __aenter__(self) -> Self:
-        await self._call(_nothing)
+        await self._call(answer)
         return self
 
     async def __aexit__(
@@ -115,7 +105,7 @@ class Sandbox:
         context.set_forkserver_preload(_PRELOAD)
         return ProcessPool(
             max_workers=self._settings.processes,
-            initializer=_confine,
+            initializer=confine,
             initargs=(self._settings.memory_bytes,),
             context=context,
         )

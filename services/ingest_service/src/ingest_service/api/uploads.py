@@ -19,6 +19,7 @@ from ingest_service.api.multipart import (
     TooManyParts,
     boundary_of,
 )
+from ingest_service.api.outages import storage_unavailable
 from ingest_service.api.schemas import AcceptedOut, RejectedOut, UploadOut
 from ingest_service.domain.model import ReceivedFile
 from ingest_service.domain.reasons import Refusal, RejectReason
@@ -31,14 +32,12 @@ from radrelay_shared.http import (
     Conflict,
     PayloadTooLarge,
     Problem,
-    ServiceUnavailable,
     UnsupportedMediaType,
 )
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _FILES_FIELD: Final = "files"
-_RETRY_AFTER_S: Final = 5
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -194,10 +193,4 @@ def _problem(error: Exception) -> Problem | None:
             return PayloadTooLarge(code="too_many_files", detail=f"Too many parts: {error}.")
         case ClientDisconnect():
             return BadRequest(code="client_disconnected", detail="The connection ended within the body.")
-    if is_outage(error):
-        return ServiceUnavailable(
-            code="storage_unavailable",
-            detail="Files could not be stored now. Send the same again later: what was accepted is not stored twice.",
-            headers={"Retry-After": str(_RETRY_AFTER_S)},
-        )
-    return None
+    return storage_unavailable() if is_outage(error) else None

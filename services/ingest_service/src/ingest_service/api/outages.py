@@ -1,0 +1,38 @@
+"""A dependency that is away is answered 503 on every route: the request was fine, and may be sent again."""
+
+import logging
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from ingest_service.adapters.outages import OUTAGES, is_outage
+from radrelay_shared.http import ServiceUnavailable
+from radrelay_shared.http.problems import problem_response
+
+RETRY_AFTER_S: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+def storage_unavailable() -> ServiceUnavailable:
+    """What a client is told."""
+    return ServiceUnavailable(
+        code="storage_unavailable",
+        detail="A store is away. Send the same again later: what was accepted is not stored twice.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+async def _render(_: Request, error: Exception) -> JSONResponse:
+    if not is_outage(error):
+        raise error
+    _log.warning("a dependency is away", extra={"error": type(error).__name__})
+    problem = storage_unavailable()
+    return problem_response(problem.status, problem.code, problem.detail, headers=problem.headers)
+
+
+def answer_outages(app: FastAPI) -> None:
+    """Turn outages that reach the top of a request into problem documents."""
+    for kind in OUTAGES:
+        app.add_exception_handler(kind, _render)
