@@ -29,6 +29,9 @@ _CHILDREN_GRACE_S = 5.0
 _LOG_KEPT_BYTES = 20_000_000
 _TAIL_LINES = 30
 
+# The processes started from here, whichever launcher did it: they outlive it.
+_children: list[subprocess.Popen[bytes]] = []
+
 
 class Launcher:
     """The processes of the stack in `home`. `state` is where they are remembered."""
@@ -36,18 +39,14 @@ class Launcher:
     def __init__(self, home: Home, state: State) -> None:
         self._home = home
         self._state = state
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._log_starts: dict[str, int] = {}
 
     def find(self, name: str) -> psutil.Process | None:
         """The running process `name`, or None."""
-        child = self._children.get(name)
-        if child is not None and child.poll() is not None:
-            # Collected, so that it is no zombie and its number is free again.
-            del self._children[name]
         record = self._state.processes.get(name)
         if record is None:
             return None
+        _collect_ended_children()
         try:
             process = psutil.Process(record.pid)
             if abs(process.create_time() - record.create_time) > _CLOCK_TOLERANCE_S:
@@ -89,7 +88,7 @@ class Launcher:
                 )
             except OSError as error:
                 raise StackError(f"{definition.name} cannot be started: {error}") from error
-        self._children[definition.name] = child
+        _children.append(child)
         created = psutil.Process(child.pid).create_time()
         self._state.record(definition.name, ProcessRecord(child.pid, created, definition.fingerprint))
 
@@ -180,10 +179,8 @@ class Launcher:
         }
 
     def _forget(self, name: str, *, leftover_grace_s: float) -> None:
-        child = self._children.pop(name, None)
-        if child is not None:
-            child.wait()
         self._kill_leftovers(name, grace_s=leftover_grace_s)
+        _collect_ended_children()
         self._state.forget(name)
 
     def _kill_leftovers(self, name: str, grace_s: float = 0.0) -> None:
@@ -207,6 +204,14 @@ class Launcher:
             if environment.get(_STACK_MARK) == str(self._home.root) and environment.get(_NAME_MARK) == name:
                 found.append(process)
         return found
+
+
+def _collect_ended_children() -> None:
+    """An ended child stays as a zombie, and keeps its number, until it is asked how it ended."""
+    for child in tuple(_children):
+        if child.poll() is not None:
+            with suppress(ValueError):  # another thread was faster
+                _children.remove(child)
 
 
 def _kill(process: psutil.Process) -> None:

@@ -63,9 +63,25 @@ def seaweedfs(home: Home, ports: dict[str, int], credentials: Credentials) -> Pr
         env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": credentials.objects_secret_key},
         folder=folder,
         address=f"http://{LOOPBACK}:{ports[SEAWEEDFS]}",
-        ready=checks.http_ok(ports[SEAWEEDFS], "/healthz"),
+        ready=_seaweedfs_ready(folder, ports),
         prepare=prepare,
     )
+
+
+def _seaweedfs_ready(folder: Path, ports: dict[str, int]) -> checks.Check:
+    """True when S3 answers and the master knows every volume on disk.
+
+    After a restart it sometimes learns of them only with the second heartbeat, 5 s later. Until then reads fail.
+    """
+    answers = checks.http_ok(ports[SEAWEEDFS], "/healthz")
+
+    def check() -> bool:
+        # Files are named <collection>_<volume>.dat, or <volume>.dat outside a bucket.
+        volumes = {path.stem.rpartition("_")[2] for path in folder.glob("*.dat")}
+        master = ports["objects.master"]
+        return answers() and all(checks.http_ok(master, f"/dir/lookup?volumeId={each}")() for each in volumes)
+
+    return check
 
 
 _SEAWEEDFS_PORTS = {
