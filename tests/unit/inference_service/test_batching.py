@@ -1,6 +1,6 @@
 """BentoML's own dispatcher, as the model server uses it."""
 
-import asyncio
+from collections.abc import Sequence
 from time import perf_counter
 
 import pytest
@@ -9,11 +9,12 @@ from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from inference_service.batching import never_hold_requests
 
 LONG_WAIT_S = 1.0
-TRAINING_REQUESTS = 11
+TRAINING_BATCHES = 11
+"""What the dispatcher learns from before it begins to hold requests back."""
 
 
 async def lone_request_after_a_busy_time_s() -> float:
-    async def double(batch: list[list[int]]) -> list[list[int]]:
+    async def double(batch: Sequence[list[int]]) -> Sequence[list[int]]:
         return [[2 * value for value in values] for values in batch]
 
     def overloaded() -> list[int]:
@@ -23,10 +24,11 @@ async def lone_request_after_a_busy_time_s() -> float:
         60_000, 8, fallback=overloaded, get_batch_size=len
     )
     call = dispatcher(double)
-    await asyncio.gather(*(call([value]) for value in range(2 * TRAINING_REQUESTS)))
+    for value in range(TRAINING_BATCHES):
+        await call([value])
     for _ in range(Optimizer.N_KEPT_SAMPLE):
         dispatcher.optimizer.log_outbound(8, LONG_WAIT_S, 0.01)
-    dispatcher.optimizer.trigger_refresh()
+    dispatcher.optimizer.trigger_refresh()  # type: ignore[no-untyped-call]  # BentoML leaves it untyped
     started = perf_counter()
     assert await call([21]) == [42]
     elapsed_s = perf_counter() - started

@@ -1,0 +1,133 @@
+"""A decoder that dies, hangs or asks for too much costs one image."""
+
+import asyncio
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from inference_service.adapters import image_pool
+from inference_service.adapters.image_pool import ImagePool
+from inference_service.bundles.image_spec import ImageSpec
+from inference_service.imaging import Refusal, RefusalReason, prepare_image
+from support import decoders
+from support.dicom_files import encode, image, set_pixels
+
+SPEC = ImageSpec.model_validate({"size_px": 64, "accepts": {"modalities": ["CT"]}, "channels": {"kind": "voi"}})
+GOOD = encode(image(rows=40, columns=60))
+TIMEOUT_S = 1.0
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ImagePool]:
+    async with ImagePool(processes=2, timeout_s=TIMEOUT_S, memory_bytes=256 << 20) as opened:
+        yield opened
+
+
+async def assert_works(pool: ImagePool) -> None:
+    prepared = await pool.prepare(GOOD, SPEC)
+    assert np.array_equal(prepared.image_cyx, prepare_image(GOOD, SPEC).image_cyx)
+
+
+async def refused(pool: ImagePool, content: bytes = GOOD) -> RefusalReason:
+    with pytest.raises(Refusal) as caught:
+        await pool.prepare(content, SPEC)
+    return caught.value.reason
+
+
+async def test_work_in_the_pool_gives_what_it_gives_here(pool: ImagePool) -> None:
+    here, there = prepare_image(GOOD, SPEC), await pool.prepare(GOOD, SPEC)
+    assert np.array_equal(here.image_cyx, there.image_cyx)
+    assert (here.preview_png, here.placement) == (there.preview_png, there.placement)
+    heatmap = await pool.render(np.eye(3, dtype=np.float32), there.placement)
+    assert heatmap.overlay_png.startswith(b"\x89PNG")
+
+
+async def test_a_refusal_comes_back_as_itself(pool: ImagePool) -> None:
+    assert await refused(pool, b"text") == RefusalReason.NOT_DICOM
+
+
+async def test_a_decoder_that_dies_costs_one_image(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    neighbours = [asyncio.create_task(pool.prepare(GOOD, SPEC)) for _ in range(6)]
+    await asyncio.sleep(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(image_pool, "prepare_image", decoders.die)
+        assert await refused(pool) == RefusalReason.DECODER_CRASHED
+    await asyncio.gather(*neighbours)
+    await assert_works(pool)
+
+
+async def test_an_image_is_tried_again_where_its_process_was_killed_once(
+    pool: ImagePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(image_pool, "prepare_image", decoders.die_the_first_time)
+    assert await pool.prepare(str(tmp_path / "marker").encode(), SPEC) == "survived"  # type: ignore[comparison-overlap]  # the stand-in's answer
+
+
+async def test_a_decoder_that_hangs_is_ended(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(image_pool, "prepare_image", decoders.hang)
+        assert await refused(pool) == RefusalReason.DECODER_TIMEOUT
+    await assert_works(pool)
+
+
+async def test_an_image_that_takes_too_much_memory_is_refused(pool: ImagePool) -> None:
+    made = image(rows=8000, columns=8000, bits=8)
+    set_pixels(made, bytes(8000 * 8000))
+    assert await refused(pool, encode(made)) == RefusalReason.TOO_LARGE
+    await assert_works(pool)
+
+
+async def test_a_pool_whose_pipe_is_broken_is_replaced(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_pool, "_START_S", 0.5)
+    broken = pool._pool
+    channel = broken._pool_manager.worker_manager.workers_channel
+    assert channel is not None
+    # What a process leaves behind that is killed in the middle of an answer: a length, and less than that.
+    os.write(channel.writer.fileno(), struct.pack("!i", 1 << 20) + b"cut off")
+    await assert_works(pool)
+    assert pool._pool is not broken
+
+
+async def test_a_cancelled_image_frees_its_place(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(image_pool, "prepare_image", decoders.hang)
+        hanging = [asyncio.create_task(pool.prepare(GOOD, SPEC)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+    await assert_works(pool)
+
+
+SCRIPT = """
+import asyncio, os
+from inference_service.adapters.image_pool import ImagePool
+
+async def main():
+    async with ImagePool(processes=2, timeout_s=5, memory_bytes=1 << 28) as pool:
+        print(await pool._run(os.getpid), await pool._run(os.getpid), flush=True)
+        await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_no_process_outlives_a_worker_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with subprocess.Popen([sys.executable, str(tmp_path / "script.py")], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline()
+        family = psutil.Process(worker.pid).children(recursive=True)
+        assert len(family) >= 3, "the fork server and two decoders"
+        os.kill(worker.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
