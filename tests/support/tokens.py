@@ -40,7 +40,9 @@ class TestIssuer:
         }
         return jwt.encode(usual | claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
 
-    def bearer(self, tenant: str, user: str, /, roles: tuple[str, ...] = ("clinician",), **claims: Any) -> dict[str, str]:
+    def bearer(
+        self, tenant: str, user: str, /, roles: tuple[str, ...] = ("clinician",), **claims: Any
+    ) -> dict[str, str]:
         """Request headers that carry such a token."""
         return {"Authorization": f"Bearer {self.token(tenant, user, roles, **claims)}"}
 

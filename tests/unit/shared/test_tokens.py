@@ -1,5 +1,6 @@
 """Which bearer tokens prove a caller."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -44,6 +45,8 @@ async def test_a_good_token_names_tenant_owner_and_known_roles(issuer: TestIssue
         ({"tenant": "a.b"}, "no valid tenant"),
         ({"tenant": "*"}, "no valid tenant"),
         ({"tenant": None}, "no valid tenant"),
+        ({"tenant": "north\n"}, "no valid tenant"),
+        ({"sub": "a\0b"}, "no valid subject"),
         ({"roles": []}, "no known role"),
         ({"roles": "tenant_admin"}, "no known role"),
     ],
@@ -90,6 +93,16 @@ async def test_an_issuer_that_was_never_reached_is_not_the_callers_fault(issuer:
     async with TokenVerifier(settings) as verifier:
         with pytest.raises(ServiceUnavailable):
             await verifier.verify(issuer.token("north", "dr-ada"))
+
+
+async def test_a_caller_who_goes_away_does_not_make_the_next_one_wait(issuer: TestIssuer) -> None:
+    async with TokenVerifier(issuer.settings) as verifier:
+        gone = asyncio.create_task(verifier.verify(issuer.token("north", "dr-ada")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert (await verifier.verify(issuer.token("north", "dr-bo"))).owner_id == "dr-bo"
 
 
 async def test_known_keys_survive_an_outage_of_the_issuer() -> None:

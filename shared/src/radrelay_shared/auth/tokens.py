@@ -63,6 +63,10 @@ class _Keys:
             response = await self._client.get(self._settings.jwks_url)
             response.raise_for_status()
             found = jwt.PyJWKSet.from_dict(response.json()).keys
+        except asyncio.CancelledError:
+            # The caller went away, which says nothing of the issuer: the next caller may try at once.
+            self._tried_at = float("-inf")
+            raise
         except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
             _log.warning("signing keys cannot be fetched", extra={"error": type(error).__name__})
             if not self._keys:
@@ -120,10 +124,10 @@ class TokenVerifier:
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         tenant = claims.get(self._settings.tenant_claim)
-        if not isinstance(tenant, str) or not _TENANT.match(tenant):
+        if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
             raise Unauthorized(detail="The token names no valid tenant.")
         owner = claims["sub"]
-        if not isinstance(owner, str) or not 0 < len(owner) <= _OWNER_MAX:
+        if not isinstance(owner, str) or not 0 < len(owner) <= _OWNER_MAX or not owner.isprintable():
             raise Unauthorized(detail="The token names no valid subject.")
         claimed = claims.get("roles")
         known = {role.value for role in Role}

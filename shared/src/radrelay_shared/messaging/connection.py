@@ -16,7 +16,8 @@ _log = logging.getLogger(__name__)
 class NatsSettings(BaseModel):
     """Where the broker is and who we are there."""
 
-    url: str = "nats://127.0.0.1:4222"
+    url: str = Field(default="nats://127.0.0.1:4222", repr=False)
+    """May carry a password."""
     user: str | None = None
     password: SecretStr | None = None
     connect_timeout_s: float = 5.0
