@@ -18,6 +18,7 @@ class DashboardSettings(BaseSettings):
     database: DatabaseSettings
     auth: AuthSettings
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    health_host: str = "0.0.0.0"
     health_port: int = 9104
     """Where the worker serves /livez, /readyz and /metrics."""
     max_in_flight: int = Field(default=16, ge=1)

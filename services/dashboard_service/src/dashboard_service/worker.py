@@ -18,7 +18,9 @@ def main() -> None:
         async with AsyncExitStack() as stack:
             yield await bootstrap.open_worker(settings, stack, stop)
 
-    run_worker("dashboard-worker", settings.observability, settings.health_port, start)
+    run_worker(
+        "dashboard-worker", settings.observability, settings.health_port, start, health_host=settings.health_host
+    )
 
 
 if __name__ == "__main__":

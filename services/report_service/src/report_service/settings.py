@@ -20,6 +20,7 @@ class ReportSettings(BaseSettings):
     database: DatabaseSettings
     auth: AuthSettings
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    health_host: str = "0.0.0.0"
     health_port: int = 9103
     """Where the worker serves /livez, /readyz and /metrics."""
     max_in_flight: int = Field(default=32, ge=1)
