@@ -1,0 +1,66 @@
+"""Killing what works: every accepted image still ends as exactly one report or one failure with a reason."""
+
+import asyncio
+from pathlib import Path
+
+from radrelay_local.demo.client import ApiClient
+from radrelay_local.demo.model import Batch
+from support.hospital import finished, person, send, write_heads
+from support.stack import RunningStack
+from support.tenants import new_tenant
+
+IMAGES = 40
+
+
+async def in_the_middle(client: ApiClient, batch: Batch) -> None:
+    """Return once some images are reported and most are not."""
+    async with asyncio.timeout(60):
+        while not (await client.batch(batch.batch_id)).counts.reported:
+            await asyncio.sleep(0.05)
+    counts = (await client.batch(batch.batch_id)).counts
+    assert counts.reported < IMAGES, "the batch was done before it could be hurt"
+
+
+async def exactly_one_end_each(client: ApiClient, batch: Batch) -> None:
+    done = await finished(client, batch)
+    files = await client.batch_files(batch.batch_id)
+    reports = await client.reports(batch_id=batch.batch_id)
+    assert len(files) == IMAGES
+    assert all(file.status == "reported" or (file.status == "failed" and file.reason) for file in files)
+    assert done.counts.reported == len(reports) == len({report.instance_id for report in reports})
+    assert done.counts.reported + done.counts.failed == IMAGES
+    async with asyncio.timeout(30):
+        while (await client.dashboard()).total_cases != len(reports):
+            await asyncio.sleep(0.1)
+
+
+async def test_the_inference_worker_killed_in_the_middle_of_a_batch(stack: RunningStack, tmp_path: Path) -> None:
+    async with person(stack, new_tenant(), "dr-ada") as ada:
+        batch = await send(ada, write_heads(tmp_path, IMAGES, first_seed=1000), root=tmp_path)
+        await in_the_middle(ada, batch)
+        await asyncio.to_thread(stack.kill, "inference-worker")
+        await asyncio.to_thread(stack.start, "inference-worker")
+        await exactly_one_end_each(ada, batch)
+
+
+async def test_the_broker_killed_and_restarted_in_the_middle_of_a_batch(stack: RunningStack, tmp_path: Path) -> None:
+    async with person(stack, new_tenant(), "dr-ada") as ada:
+        batch = await send(ada, write_heads(tmp_path, IMAGES, first_seed=2000), root=tmp_path)
+        await in_the_middle(ada, batch)
+        await asyncio.to_thread(stack.kill, "nats")
+        await asyncio.to_thread(stack.start, "nats")
+        await exactly_one_end_each(ada, batch)
+
+
+async def test_every_worker_and_the_model_server_killed_in_the_middle_of_a_batch(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    victims = ["ingest-worker", "report-worker", "dashboard-worker", "model-server"]
+    async with person(stack, new_tenant(), "dr-ada") as ada:
+        batch = await send(ada, write_heads(tmp_path, IMAGES, first_seed=3000), root=tmp_path)
+        await in_the_middle(ada, batch)
+        for victim in victims:
+            await asyncio.to_thread(stack.kill, victim)
+        for victim in victims:
+            await asyncio.to_thread(stack.start, victim)
+        await exactly_one_end_each(ada, batch)
