@@ -5,6 +5,7 @@ BentoML gathers single requests into batches (`batchable=True`). A request carri
 """
 
 import logging
+import sys
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, Self
@@ -19,7 +20,7 @@ from starlette.responses import Response
 
 from inference_service import wire
 from inference_service.batching import never_hold_requests
-from inference_service.bundles import Bundle, load_bundle
+from inference_service.bundles import Bundle, BundleError, load_bundle
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
 from inference_service.settings import BatchingSettings, ServerSettings
 from radrelay_shared.observability import configure
@@ -104,8 +105,11 @@ class Screening:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same
     @staticmethod
     def verify_bundle() -> None:
-        """Check the bundle before any process is started, so that a broken one ends the command with its message."""
-        load_bundle(ServerSettings().bundle_dir)
+        """Try the bundle before any process is started, so that a broken one ends the command with its message."""
+        try:
+            ScreeningEngine.from_bundle(load_bundle(ServerSettings().bundle_dir), device="cpu")
+        except BundleError as error:
+            sys.exit(f"The model bundle cannot be served. {error}")
 
     @bentoml.api(route=wire.MODEL_PATH)  # type: ignore[untyped-decorator]  # the same
     def model(self) -> wire.ModelInfo:

@@ -1,0 +1,287 @@
+"""The worker as a process, on the real broker, object store and model server."""
+
+import asyncio
+import hashlib
+import io
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import psutil
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from PIL import Image
+from pydicom import dcmread
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import RLELossless
+
+from inference_service.bundles import Bundle
+from inference_service.imaging import RefusalReason
+from radrelay_phantoms import sample
+from radrelay_phantoms.dicom import write_dicom
+from radrelay_shared.events import (
+    Event,
+    InferenceCompleted,
+    InferenceFailed,
+    InferenceStarted,
+    InstanceStored,
+    Urgency,
+    make_event,
+    parse_event,
+)
+from radrelay_shared.messaging import NatsSettings, Publisher, connect, ensure_topology
+from radrelay_shared.objects import S3ObjectStore, keys
+from support.dicom_files import encode, set_pixels
+from support.inference import free_port, working
+from support.stack import Infrastructure
+
+ENOUGH_S = 90.0
+
+
+def phantom(seed: int) -> bytes:
+    stream = io.BytesIO()
+    write_dicom(sample(seed, size=128), stream)
+    return stream.getvalue()
+
+
+def poison() -> bytes:
+    """A phantom whose compressed pixel data is cut in the middle."""
+    made = dcmread(io.BytesIO(phantom(0)))
+    made.compress(RLELossless, generate_instance_uid=False)
+    frame = next(generate_frames(made.PixelData, number_of_frames=1))
+    half = frame[: len(frame) // 4 * 2]
+    set_pixels(made, encapsulate([half]), encapsulated=True)
+    return encode(made, RLELossless)
+
+
+@dataclass
+class Site:
+    """One tenant of a test's own: what it stores and what it hears."""
+
+    tenant: str
+    objects: S3ObjectStore
+    client: Client
+    heard: list[Event[Any]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def store(self, content: bytes | None, *, priority: Urgency = Urgency.ROUTINE) -> Event[InstanceStored]:
+        """Put a file where intake would, and announce it; without content only announce it."""
+        instance_id = uuid4()
+        key = keys.instance(self.tenant, instance_id)
+        if content is not None:
+            await self.objects.put(key, content, content_type="application/dicom")
+        event = make_event(
+            InstanceStored(
+                instance_id=instance_id,
+                batch_id=uuid4(),
+                owner_id="dr-a",
+                sop_instance_uid=f"2.25.{instance_id.int}",
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+                study_instance_uid=f"2.25.{uuid4().int}",
+                series_instance_uid=f"2.25.{uuid4().int}",
+                modality="CT",
+                body_part="HEAD",
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+                rows=128,
+                columns=128,
+                frames=1,
+                object_key=key,
+                size_bytes=len(content or b"-"),
+                sha256=hashlib.sha256(content or b"").hexdigest(),
+                priority=priority,
+                received_at=datetime.now(UTC),
+            ),
+            tenant=self.tenant,
+            source="/radrelay/ingest",
+        )
+        await self.publish(event)
+        return event
+
+    async def publish(self, event: Event[Any]) -> None:
+        await Publisher(self.client.jetstream()).publish(event)
+
+    async def hear(self, message: Msg) -> None:
+        self.heard.append(parse_event(message.data))
+        self.news.set()
+
+    def of(self, *kinds: type) -> list[Event[Any]]:
+        return [event for event in self.heard if isinstance(event.data, kinds)]
+
+    async def until(self, count: int, *kinds: type) -> list[Event[Any]]:
+        """Wait for this many events of these kinds."""
+        async with asyncio.timeout(ENOUGH_S):
+            while len(self.of(*kinds)) < count:
+                self.news.clear()
+                await self.news.wait()
+        return self.of(*kinds)
+
+    async def ends(self, stored: Iterable[Event[InstanceStored]]) -> dict[UUID, Event[Any]]:
+        """How each image ended; every one exactly once."""
+        wanted = [event.data.instance_id for event in stored]
+        ended = await self.until(len(wanted), InferenceCompleted, InferenceFailed)
+        assert sorted(event.data.instance_id for event in ended) == sorted(wanted)
+        return {event.data.instance_id: event for event in ended}
+
+
+@pytest.fixture
+async def site(infra: Infrastructure) -> AsyncIterator[Site]:
+    settings = NatsSettings(url=infra.nats_url)
+    async with connect(settings, name="test") as client, S3ObjectStore(infra.objects) as objects:
+        await ensure_topology(client.jetstream(), settings.streams)
+        site = Site(f"t-{uuid4().hex[:12]}", objects, client)
+        await client.subscribe(f"radrelay.v1.{site.tenant}.inference.*", cb=site.hear)
+        await client.flush()
+        yield site
+
+
+def decoder_of(worker: subprocess.Popen[bytes]) -> psutil.Process:
+    """The one decoding process: the child of the fork server."""
+    (decoder,) = [
+        process
+        for process in psutil.Process(worker.pid).children(recursive=True)
+        if process.ppid() != worker.pid and process.status() != psutil.STATUS_ZOMBIE
+    ]
+    return decoder
+
+
+async def test_a_stored_phantom_ends_with_a_result_and_its_pictures(
+    worker: subprocess.Popen[bytes], site: Site, bundle: Bundle
+) -> None:
+    stored = await site.store(phantom(1))
+    (completed,) = (await site.ends([stored])).values()
+    result: InferenceCompleted = completed.data
+    (started,) = site.of(InferenceStarted)
+    assert started.data.attempt == 1
+    assert (result.model.digest, result.model.label) == (bundle.digest, "untrained")
+    assert result.sop_instance_uid == stored.data.sop_instance_uid
+    preview = Image.open(io.BytesIO(await site.objects.get(result.preview_key)))
+    overlay = Image.open(io.BytesIO(await site.objects.get(result.overlay_key)))
+    assert (preview.mode, overlay.mode) == ("L", "RGBA")
+    assert preview.size == overlay.size == (128, 128)
+    cam_yx = np.load(io.BytesIO(await site.objects.get(result.cam_key)), allow_pickle=False)
+    assert (cam_yx.shape, cam_yx.dtype) == ((3, 3), np.float32)
+    assert (await site.objects.get(result.source_key)) == phantom(1)
+    assert worker.poll() is None
+
+
+async def test_the_same_event_twice_gives_the_same_keys_and_the_same_event(
+    worker: subprocess.Popen[bytes], site: Site
+) -> None:
+    stored = await site.store(phantom(2))
+    await site.until(1, InferenceCompleted)
+    # Another id, so that the broker does not drop the repeat.
+    await site.publish(stored.model_copy(update={"id": str(uuid4())}))
+    first, second = await site.until(2, InferenceCompleted)
+    assert first.id == second.id
+    for name in ("preview_key", "overlay_key", "cam_key", "probability", "urgency"):
+        assert getattr(first.data, name) == getattr(second.data, name)
+    assert worker.poll() is None
+
+
+async def test_a_poison_file_ends_as_failed_and_its_neighbours_finish(
+    worker: subprocess.Popen[bytes], site: Site
+) -> None:
+    stored = [await site.store(phantom(seed)) for seed in range(5)]
+    poisoned = await site.store(poison())
+    stored += [await site.store(phantom(seed), priority=Urgency.STAT) for seed in range(5, 10)]
+    ends = await site.ends([*stored, poisoned])
+    failed = ends.pop(poisoned.data.instance_id)
+    assert failed.data.reason == RefusalReason.UNDECODABLE_PIXEL_DATA
+    assert all(isinstance(event.data, InferenceCompleted) for event in ends.values())
+    assert worker.poll() is None
+
+
+async def test_a_decoder_that_is_killed_costs_one_case_at_most(worker: subprocess.Popen[bytes], site: Site) -> None:
+    decoder = decoder_of(worker)
+    decoder.send_signal(signal.SIGSTOP)
+    stored = [await site.store(phantom(seed)) for seed in range(6)]
+    await site.until(1, InferenceStarted)
+    decoder.kill()
+    ends = await site.ends(stored)
+    assert sum(isinstance(event.data, InferenceFailed) for event in ends.values()) <= 1
+    assert worker.poll() is None
+    assert decoder_of(worker).pid != decoder.pid
+
+
+async def test_a_missing_object_waits_for_its_file(worker: subprocess.Popen[bytes], site: Site) -> None:
+    stored = await site.store(None)
+    await site.until(1, InferenceStarted)
+    await site.objects.put(stored.data.object_key, phantom(3), content_type="application/dicom")
+    (completed,) = (await site.ends([stored])).values()
+    assert isinstance(completed.data, InferenceCompleted)
+    assert len(site.of(InferenceStarted)) > 1
+    assert worker.poll() is None
+
+
+async def test_sigterm_finishes_what_is_in_hand(worker: subprocess.Popen[bytes], site: Site) -> None:
+    stored = [await site.store(phantom(seed)) for seed in range(12)]
+    await site.until(1, InferenceStarted)
+    worker.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 60) == 0
+    await site.client.flush()
+    begun, ended = (
+        {event.data.instance_id for event in site.of(kind)} for kind in (InferenceStarted, InferenceCompleted)
+    )
+    assert begun == ended <= {event.data.instance_id for event in stored}
+
+
+class Gate:
+    """A way to the model server that can be shut and opened again."""
+
+    def __init__(self, model_url: str) -> None:
+        self._target_port = int(model_url.rsplit(":", 1)[1])
+        self._streams: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = free_port()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+
+    def shut(self) -> None:
+        """Refuse new connections and break off those that are there."""
+        assert self._server is not None
+        self._server.close()
+        for stream in self._streams:
+            stream.transport.abort()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        self._streams |= {writer, far_writer}
+        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer), return_exceptions=True)
+        self._streams -= {writer, far_writer}
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def test_a_model_server_that_goes_away_costs_no_attempt(
+    infra: Infrastructure, site: Site, model_url: str, tmp_path: Path
+) -> None:
+    gate = Gate(model_url)
+    await gate.open()
+    starting = working(infra, f"http://127.0.0.1:{gate.port}", tmp_path)
+    await asyncio.to_thread(starting.__enter__)
+    try:
+        first = await site.store(phantom(20))
+        await site.ends([first])
+        gate.shut()
+        later = [await site.store(phantom(seed)) for seed in range(21, 27)]
+        await site.until(7, InferenceStarted)
+        await gate.open()
+        ends = await site.ends([first, *later])
+    finally:
+        await asyncio.to_thread(starting.__exit__, None, None, None)
+        gate.shut()
+    assert all(isinstance(event.data, InferenceCompleted) for event in ends.values())
+    assert {event.data.attempt for event in site.of(InferenceStarted)} == {1}
