@@ -28,6 +28,11 @@ FAULTS = {
         "import dashboard_service.adapters\n",
         "Domain code does no I/O and knows no framework",
     ),
+    "inference_service/domain/planted.py": ("import torch\n", "Domain code does no I/O and knows no framework"),
+    "inference_service/imaging/planted.py": (
+        "import radrelay_phantoms\n",
+        "Nothing that is served imports phantoms or training",
+    ),
     "radrelay_local/planted.py": (
         "import inference_service\n",
         "The local stack reaches services only over HTTP and as processes",
