@@ -27,11 +27,21 @@ class Validator(Protocol):
         """What to unpack of a ZIP archive."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What is known of an entry once it is unpacked."""
+
+    sha256: str
+    """Of its content, in hexadecimal."""
+    magic: bytes
+    """The first four bytes of it."""
+
+
 class Unpacking(Protocol):
     """An archive that is being unpacked."""
 
-    async def extract(self, entry: ArchiveEntry, target: Path) -> str:
-        """Write an entry to `target` and return its SHA-256; raises Refusal."""
+    async def extract(self, entry: ArchiveEntry, target: Path) -> Unpacked:
+        """Write an entry to `target`; raises Refusal, and then leaves nothing there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,11 @@ class Transaction(Protocol):
     async def add_batch(self, batch: Batch) -> None:
         """Record a new batch."""
 
-    async def find_batch(self, batch_id: UUID) -> BatchProgress | None:
-        """A batch and its counts."""
+    async def find_batch(self, batch_id: UUID) -> Batch | None:
+        """A batch."""
+
+    async def progress_of(self, batch: Batch) -> BatchProgress:
+        """Where the files of a batch stand."""
 
     async def list_batches(self, page: Page) -> Sequence[BatchProgress]:
         """Batches, newest first; a position is (created_at, batch_id)."""

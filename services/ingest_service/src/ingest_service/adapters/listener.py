@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ingest_service.adapters.records import BATCH_CHANNEL
+from ingest_service.adapters.statements import BATCH_CHANNEL
 
 _RECONNECT_S: Final = 1.0
 _log = logging.getLogger(__name__)

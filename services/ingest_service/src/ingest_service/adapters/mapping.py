@@ -3,14 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from ingest_service.adapters.tables import AuditRow, BatchFileRow, BatchRow, InstanceRow
+from sqlalchemy import Row
+
 from ingest_service.domain.audit import AuditAction, AuditFact, AuditRecord
 from ingest_service.domain.lifecycle import FileStatus
 from ingest_service.domain.model import Batch, FileView, Instance
 from radrelay_shared.events import Urgency
 
 
-def batch_of(row: BatchRow) -> Batch:
+def batch_of(row: Row[Any]) -> Batch:
     """A batch from its row."""
     return Batch(
         batch_id=row.batch_id,
@@ -30,17 +31,16 @@ def instance_values(instance: Instance) -> dict[str, Any]:
     return values | facts | {"status": FileStatus.QUEUED.value, "status_at": instance.received_at}
 
 
-def file_view_of(row: BatchFileRow, instance: InstanceRow | None) -> FileView:
-    """A file of a batch; `instance` is its image, None where the file was refused."""
-    outcome = instance or row
+def file_view_of(row: Row[Any]) -> FileView:
+    """A file of a batch from its row, joined with its image where it has one."""
     return FileView(
         name=row.name,
         fingerprint=row.fingerprint,
-        status=FileStatus(instance.status) if instance else FileStatus.REJECTED,
-        reason=outcome.reason,
-        detail=outcome.detail,
+        status=FileStatus(row.status),
+        reason=row.reason,
+        detail=row.detail,
         instance_id=row.instance_id,
-        report_id=instance.report_id if instance else None,
+        report_id=row.report_id,
         received_at=row.received_at,
     )
 
@@ -50,7 +50,7 @@ def audit_values(record: AuditRecord) -> dict[str, Any]:
     return asdict(record.fact) | {"sequence": record.sequence, "prev_hash": record.prev_hash, "hash": record.hash}
 
 
-def audit_record_of(row: AuditRow) -> AuditRecord:
+def audit_record_of(row: Row[Any]) -> AuditRecord:
     """An audit record from its row."""
     fact = AuditFact(
         tenant=row.tenant,

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from threading import Lock
@@ -27,6 +26,10 @@ _PRELOAD = ["ingest_service.adapters.confinement", "ingest_service.domain.archiv
 _log = logging.getLogger(__name__)
 
 
+class ValidatorAway(OSError):
+    """The processes cannot be kept alive: nothing is known of the file, try again later."""
+
+
 class Sandbox:
     """The validator port on a pool of processes. Use as an async context manager; leaving it ends the processes."""
 
@@ -34,7 +37,7 @@ class Sandbox:
         self._settings = settings
         self._dicom = dicom
         self._archive = archive
-        self._pool = self._new_pool()
+        self._pool: ProcessPool | None = None
         self._lock = Lock()
 
     async def __aenter__(self) -> Self:
@@ -44,7 +47,8 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(_end, self._pool)
+        if self._pool is not None:
+            await asyncio.to_thread(_end, self._pool)
 
     async def validate(self, path: Path) -> DicomFacts:
         """Facts of the DICOM file at `path`.
@@ -67,10 +71,19 @@ class Sandbox:
             return await self._attempt(function, *args, **kwargs)
         except BrokenProcessPool:
             # A worker that dies between two files breaks the pool for all: these bytes deserve a pool of their own.
-            return await self._attempt(function, *args, **kwargs)
+            try:
+                return await self._attempt(function, *args, **kwargs)
+            except BrokenProcessPool as error:
+                raise ValidatorAway("no process can be had") from error
 
     async def _attempt(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        future = await asyncio.to_thread(self._schedule, function, args, kwargs)
+        pool = self._pool
+        if pool is None or not pool.active:
+            pool = await asyncio.to_thread(self._raise_pool)
+        try:
+            future = pool.schedule(function, args, kwargs, self._settings.timeout_s)
+        except RuntimeError as error:
+            raise BrokenProcessPool("broke between two looks at it") from error
         try:
             return await asyncio.wrap_future(future)
         except (Refusal, BrokenProcessPool):
@@ -83,32 +96,32 @@ class Sandbox:
             _log.warning("validation process died", extra={"exit_code": error.exitcode})
             raise Refusal(RejectReason.VALIDATION_CRASHED, "the validating process died") from error
         except Exception as error:  # the process boundary: whatever the bytes set off there is about this one file
-            _log.error(
-                "validation failed unexpectedly", extra={"error": type(error).__name__}
-            )  # a trace may quote the file
+            _log.error("validation failed unexpectedly", extra={"error": type(error).__name__})
             raise Refusal(RejectReason.VALIDATION_CRASHED, "validation failed unexpectedly") from error
 
-    def _schedule(self, function: Callable[P, T], args: tuple[object, ...], kwargs: dict[str, object]) -> Future[T]:
-        """Put a call on the pool's queue; starts the processes where they are not up, so it may block."""
+    def _raise_pool(self) -> ProcessPool:
+        """Start the processes, or new ones where the pool is broken; this blocks."""
         with self._lock:
-            if not self._pool.active:
+            if self._pool is not None:
+                if self._pool.active:
+                    return self._pool
                 _log.warning("validation pool replaced")
                 _end(self._pool)
-                self._pool = self._new_pool()
-            try:
-                return self._pool.schedule(function, args, kwargs, self._settings.timeout_s)
-            except RuntimeError as error:
-                raise BrokenProcessPool("broke while it was being used") from error
+            self._pool = self._new_pool()
+            return self._pool
 
     def _new_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_PRELOAD)
-        return ProcessPool(
+        pool = ProcessPool(
             max_workers=self._settings.processes,
             initializer=confine,
             initargs=(self._settings.memory_bytes,),
             context=context,
         )
+        if not pool.active:  # the first look starts it
+            raise BrokenProcessPool("cannot be started")
+        return pool
 
 
 def _end(pool: ProcessPool) -> None:

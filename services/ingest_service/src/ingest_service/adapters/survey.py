@@ -6,11 +6,15 @@ from datetime import datetime
 from sqlalchemy import select
 
 from ingest_service.adapters import mapping
-from ingest_service.adapters.tables import BatchFileRow, BatchRow, InstanceRow
+from ingest_service.adapters.tables import Base
 from ingest_service.domain.lifecycle import UNFINISHED
 from ingest_service.domain.model import Batch
 from ingest_service.ports import Overdue
 from radrelay_shared.database import Database
+
+_batch = Base.metadata.tables["ingest.batch"]
+_instance = Base.metadata.tables["ingest.instance"]
+_file = Base.metadata.tables["ingest.batch_file"]
 
 
 class PostgresSurvey:
@@ -22,30 +26,28 @@ class PostgresSurvey:
     async def overdue(self, before: datetime, limit: int) -> Sequence[Overdue]:
         """Images that have been queued or processing, unchanged, since before the given time; oldest first."""
         query = (
-            select(InstanceRow.tenant, InstanceRow.instance_id)
-            .where(InstanceRow.status.in_(UNFINISHED), InstanceRow.status_at < before)
-            .order_by(InstanceRow.status_at)
+            select(_instance.c.tenant, _instance.c.instance_id)
+            .where(_instance.c.status.in_(UNFINISHED), _instance.c.status_at < before)
+            .order_by(_instance.c.status_at)
             .limit(limit)
         )
         async with self._database.system_transaction() as session:
             return [Overdue(tenant, instance_id) for tenant, instance_id in await session.execute(query)]
 
     async def idle_batches(self, before: datetime, limit: int) -> Sequence[Batch]:
-        """Open batches that have received nothing since before the given time."""
+        """Open batches that have received nothing since before the given time; oldest first."""
         recent_file = (
-            select(BatchFileRow.name)
+            select(_file.c.name)
             .where(
-                BatchFileRow.tenant == BatchRow.tenant,
-                BatchFileRow.batch_id == BatchRow.batch_id,
-                BatchFileRow.received_at >= before,
+                _file.c.tenant == _batch.c.tenant, _file.c.batch_id == _batch.c.batch_id, _file.c.received_at >= before
             )
             .exists()
         )
         query = (
-            select(BatchRow)
-            .where(BatchRow.closed_at.is_(None), BatchRow.created_at < before, ~recent_file)
-            .order_by(BatchRow.created_at)
+            select(_batch)
+            .where(_batch.c.closed_at.is_(None), _batch.c.created_at < before, ~recent_file)
+            .order_by(_batch.c.created_at)
             .limit(limit)
         )
         async with self._database.system_transaction() as session:
-            return [mapping.batch_of(row) for row in await session.scalars(query)]
+            return [mapping.batch_of(row) for row in await session.execute(query)]

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ingest_service.domain.archive import ArchiveEntry
+from ingest_service.domain.archive import MAGIC_LENGTH, ArchiveEntry
 from ingest_service.domain.reasons import Refusal, RejectReason
+from ingest_service.ports import Unpacked
 
 _CHUNK: Final = 1 << 20
 
@@ -30,8 +31,8 @@ class Unpacker:
     ) -> None:
         self._archive.close()
 
-    async def extract(self, entry: ArchiveEntry, target: Path) -> str:
-        """Write one entry to `target` and return the SHA-256 of its content, in hexadecimal.
+    async def extract(self, entry: ArchiveEntry, target: Path) -> Unpacked:
+        """Write one entry to `target`.
 
         No more than `entry.size_bytes` is written: the reader stops there, and a forged size fails the checksum.
 
@@ -40,22 +41,24 @@ class Unpacker:
         """
         return await asyncio.to_thread(self._extract, self._infos[entry.index], target)
 
-    def _extract(self, info: zipfile.ZipInfo, target: Path) -> str:
+    def _extract(self, info: zipfile.ZipInfo, target: Path) -> Unpacked:
         try:
             return self._copy(info, target)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
 
-    def _copy(self, info: zipfile.ZipInfo, target: Path) -> str:
+    def _copy(self, info: zipfile.ZipInfo, target: Path) -> Unpacked:
         digest = hashlib.sha256()
+        magic = b""
         try:
             with self._archive.open(info) as source, target.open("xb") as sink:
                 while chunk := source.read(_CHUNK):
+                    magic = magic or chunk[:MAGIC_LENGTH]
                     digest.update(chunk)
                     sink.write(chunk)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
             raise Refusal(RejectReason.MALFORMED_ARCHIVE, "the entry cannot be unpacked") from error
         if target.stat().st_size != info.file_size:
             raise Refusal(RejectReason.MALFORMED_ARCHIVE, "the entry is not of the size that the directory says")
-        return digest.hexdigest()
+        return Unpacked(digest.hexdigest(), magic)

@@ -12,6 +12,7 @@ from typing import IO, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ingest_service.domain.archive import MAGIC_LENGTH
 from ingest_service.domain.names import display_name
 
 _MEDIA_TYPE: Final = b"multipart/form-data"
@@ -42,6 +43,8 @@ class SpooledPart:
     sha256: str
     """Of all bytes sent, in hexadecimal."""
     over_limit: bool
+    magic: bytes
+    """The first four bytes."""
 
 
 def boundary_of(content_type: str | None) -> bytes:
@@ -66,6 +69,7 @@ class _OpenPart:
         self.file: IO[bytes] = path.open("xb")
         self.digest = hashlib.sha256()
         self.size_bytes = 0
+        self.magic = b""
 
     def discard(self) -> None:
         self.file.close()
@@ -159,6 +163,8 @@ class FormSpooler:
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         view = memoryview(data)[start:end]
+        if len(part.magic) < MAGIC_LENGTH:
+            part.magic += bytes(view[: MAGIC_LENGTH - len(part.magic)])
         part.size_bytes += len(view)
         part.digest.update(view)
         if part.size_bytes <= self._max_file_bytes:
@@ -177,6 +183,7 @@ class FormSpooler:
                 size_bytes=part.size_bytes,
                 sha256=part.digest.hexdigest(),
                 over_limit=part.size_bytes > self._max_file_bytes,
+                magic=part.magic,
             )
         )
 

@@ -21,6 +21,7 @@ from ingest_service.api.multipart import (
 )
 from ingest_service.api.outages import storage_unavailable
 from ingest_service.api.schemas import AcceptedOut, RejectedOut, UploadOut
+from ingest_service.domain.archive import is_archive
 from ingest_service.domain.model import ReceivedFile
 from ingest_service.domain.reasons import Refusal, RejectReason
 from ingest_service.handlers.batches import close_batch, own_batch
@@ -176,7 +177,9 @@ async def _hand_over(part: SpooledPart, reception: Reception, limits: UploadSett
     elif part.over_limit:
         refusal = Refusal(RejectReason.TOO_LARGE, f"{part.size_bytes} bytes, more than {limits.max_file_bytes}")
     if refusal is None:
-        await reception.submit(SpooledFile(part.file_name, part.path, part.size_bytes, part.sha256))
+        await reception.submit(
+            SpooledFile(part.file_name, part.path, part.size_bytes, part.sha256, is_archive(part.magic))
+        )
     else:
         await asyncio.to_thread(part.path.unlink)
         await reception.refuse(ReceivedFile(part.file_name, part.sha256), refusal)

@@ -17,8 +17,8 @@ from ingest_service.domain.limits import ArchiveLimits
 from ingest_service.domain.names import display_name, is_unsafe_path
 from ingest_service.domain.reasons import Refusal, RejectReason
 
-ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
-"""How an archive starts: with its first entry, or with the end record where it is empty."""
+MAGIC_LENGTH: Final = 4
+_ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 
 _LOCAL_HEADER: Final = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC: Final = b"PK\x03\x04"
@@ -55,6 +55,11 @@ class ArchivePlan:
 
     entries: tuple[ArchiveEntry, ...]
     refused: tuple[RefusedEntry, ...]
+
+
+def is_archive(magic: bytes) -> bool:
+    """Whether these first four bytes are a ZIP archive's: its first entry, or its end record where it is empty."""
+    return magic in _ZIP_MAGICS
 
 
 def plan_archive(path: Path, limits: ArchiveLimits) -> ArchivePlan:

@@ -7,9 +7,9 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from ingest_service.domain.audit import AuditAction, AuditFact
-from ingest_service.domain.lifecycle import BatchState
+from ingest_service.domain.lifecycle import BatchState, Counts
 from ingest_service.domain.model import Batch, BatchProgress, FileView
-from ingest_service.ports import BatchChanges, Page, Records
+from ingest_service.ports import BatchChanges, Page, Records, Transaction
 from radrelay_shared.database import Scope
 from radrelay_shared.events import Urgency
 from radrelay_shared.http import Forbidden, NotFound
@@ -25,11 +25,8 @@ async def create_batch(records: Records, caller: Scope, *, label: str | None, pr
     batch = Batch(uuid4(), caller.tenant, caller.owner_id, label, priority, datetime.now(UTC), closed_at=None)
     async with records.transaction(caller) as tx:
         await tx.add_batch(batch)
-        progress = await tx.find_batch(batch.batch_id)
         await tx.audit(_fact(AuditAction.BATCH_CREATED, batch, caller.owner_id, batch.created_at))
-    if progress is None:
-        raise RuntimeError("a batch just made is not in the scope of its maker")
-    return progress
+    return BatchProgress(batch, Counts())
 
 
 async def close_batch(records: Records, caller: Scope, batch_id: UUID) -> BatchProgress:
@@ -53,10 +50,7 @@ async def get_batch(records: Records, caller: Scope, batch_id: UUID) -> BatchPro
         NotFound: there is none.
     """
     async with records.transaction(caller) as tx:
-        progress = await tx.find_batch(batch_id)
-    if progress is None:
-        raise NotFound(code="batch_not_found", detail="There is no such batch.")
-    return progress
+        return await tx.progress_of(await _find(tx, batch_id))
 
 
 async def own_batch(records: Records, caller: Scope, batch_id: UUID) -> Batch:
@@ -66,7 +60,8 @@ async def own_batch(records: Records, caller: Scope, batch_id: UUID) -> Batch:
         NotFound: the caller sees none.
         Forbidden: the caller, an administrator, sees it, but it is somebody else's.
     """
-    batch = (await get_batch(records, caller, batch_id)).batch
+    async with records.transaction(caller) as tx:
+        batch = await _find(tx, batch_id)
     if batch.owner_id != caller.owner_id:
         raise Forbidden(code="not_batch_owner", detail="Only the owner of a batch changes it.")
     return batch
@@ -84,8 +79,8 @@ async def list_files(records: Records, caller: Scope, batch_id: UUID, page: Page
     Raises:
         NotFound: there is no such batch.
     """
-    await get_batch(records, caller, batch_id)
     async with records.transaction(caller) as tx:
+        await _find(tx, batch_id)
         return await tx.list_files(batch_id, page)
 
 
@@ -108,6 +103,13 @@ async def watch_batch(
             last = progress
             await asyncio.sleep(_PAUSE_S)
             await wake_ups.wait(_RECHECK_S)
+
+
+async def _find(tx: Transaction, batch_id: UUID) -> Batch:
+    batch = await tx.find_batch(batch_id)
+    if batch is None:
+        raise NotFound(code="batch_not_found", detail="There is no such batch.")
+    return batch
 
 
 def _fact(action: AuditAction, batch: Batch, actor: str, at: datetime) -> AuditFact:

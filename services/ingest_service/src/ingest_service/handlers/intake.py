@@ -31,6 +31,8 @@ class SpooledFile:
     path: Path
     size_bytes: int
     sha256: str
+    is_archive: bool = False
+    """Its first bytes are those of a ZIP archive."""
 
     @property
     def received(self) -> ReceivedFile:
@@ -45,8 +47,9 @@ async def receive_file(intake: Intake, caller: Scope, batch: Batch, file: Spoole
         Conflict: the batch was closed meanwhile.
     """
     instance_id = instance_id_of(batch.tenant, batch.owner_id, file.sha256)
-    repeat = await register_repeat(intake.records, caller, batch, file.received, instance_id)
-    if repeat is not None:
+    async with intake.records.transaction(caller) as tx:
+        known = await tx.find_instance_uid(instance_id) is not None
+    if known and (repeat := await register_repeat(intake.records, caller, batch, file.received, instance_id)):
         return repeat
     try:
         facts = await intake.validator.validate(file.path)

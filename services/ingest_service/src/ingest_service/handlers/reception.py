@@ -3,16 +3,14 @@
 import asyncio
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
-from ingest_service.domain.archive import ZIP_MAGICS, ArchiveEntry, RefusedEntry, member_name
+from ingest_service.domain.archive import ArchiveEntry, RefusedEntry, is_archive, member_name
 from ingest_service.domain.model import Accepted, Batch, Outcome, ReceivedFile, Rejected
 from ingest_service.domain.reasons import Refusal, RejectReason
 from ingest_service.handlers.intake import SpooledFile, receive_file, reject_file
 from ingest_service.ports import Intake, Unpacking
 from radrelay_shared.database import Scope
-
-_MAGIC_LENGTH: Final = 4
 
 
 class Reception:
@@ -76,7 +74,7 @@ class Reception:
 
     async def _take(self, file: SpooledFile) -> None:
         try:
-            if await asyncio.to_thread(_is_archive, file.path):
+            if file.is_archive:
                 await self._take_archive(file)
             else:
                 async with self._slots:
@@ -119,21 +117,16 @@ class Reception:
             Refusal: it cannot be unpacked, or is an archive itself.
         """
         path = self._intake.new_path()
-        sha256 = await unpacking.extract(entry, path)
-        if await asyncio.to_thread(_is_archive, path):
+        unpacked = await unpacking.extract(entry, path)
+        if is_archive(unpacked.magic):
             await _remove(path)
             raise Refusal(RejectReason.NESTED_ARCHIVE, "an archive inside an archive")
-        return SpooledFile(member_name(archive.name, entry.name), path, entry.size_bytes, sha256)
+        return SpooledFile(member_name(archive.name, entry.name), path, entry.size_bytes, unpacked.sha256)
 
 
 def _entry(archive: SpooledFile, entry: ArchiveEntry | RefusedEntry) -> ReceivedFile:
     """What is recorded of an entry that was not unpacked: it has no digest of its own, but its place in the archive."""
     return ReceivedFile(member_name(archive.name, entry.name), f"{archive.sha256}#{entry.index}")
-
-
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(_MAGIC_LENGTH) in ZIP_MAGICS
 
 
 async def _remove(path: Path) -> None:
