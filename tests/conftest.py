@@ -1,11 +1,17 @@
 """Fixtures that every kind of test may ask for."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from radrelay_local.stack import start_infrastructure, start_stack
 from support.stack import Infrastructure, ProvisionedDatabases, RunningStack, provisioned_databases
+
+
+def pytest_configure() -> None:
+    """Let a run that is told to end take the servers with it that it started, as with Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from radrelay_local import demo as demonstration
 from radrelay_local import logs as log_files
 from radrelay_local.control import Condition
 from radrelay_local.errors import StackError
@@ -98,12 +97,15 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the summary and the pictures go.")] = Path("build/demo"),
 ) -> None:
     """Send DICOM files through the stack and show what comes back. Stops the stack at the end if it started it."""
+    # The demo's libraries for images take longer to import than the other commands take to run.
+    from radrelay_local.demo import run  # noqa: PLC0415
+
     stack = RunningStack(home, bundle=bundle)
     was_running = stack.is_running()
     with _out.status("Starting the stack ..."):
         stack.up()
     try:
-        status = demonstration.run(stack, once=once, dicom=dicom, out=out)
+        status = run(stack, once=once, dicom=dicom, out=out)
     finally:
         if not was_running:
             stack.down()

@@ -26,7 +26,7 @@ _CADDYFILE = """\
 	grace_period 5s
 }}
 
-http://{host}:{port}, http://localhost:{port} {{
+http://:{port} {{
 	bind {host}
 {routes}
 	handle {{
