@@ -140,7 +140,7 @@ class RejectedOut(BaseModel):
     """A file that was refused."""
 
     name: str
-    reason: RejectReason
+    reason: RejectReason = Field(description=" ".join(f"`{each.value}`: {each.sentence}" for each in RejectReason))
     detail: str
 
     @classmethod
