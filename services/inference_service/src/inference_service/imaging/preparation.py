@@ -1,8 +1,6 @@
 """The one function that turns a DICOM file into the model's array, in serving as in training."""
 
-import io
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +12,8 @@ from inference_service.imaging.dataset import frame_view, middle_frame, read_dat
 from inference_service.imaging.geometry import Placement, pixel_aspect, place
 from inference_service.imaging.intensity import AIR_HU, apply_ct_window, apply_own_voi, check_hounsfield, to_uint8
 from inference_service.imaging.pixels import Float32Array, decode_frame, is_monochrome
+from inference_service.imaging.png import encode_png
 from inference_service.imaging.refusal import Refusal, RefusalReason, refusing
-
-_PNG_LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def prepare_image(content: bytes, spec: ImageSpec) -> PreparedImage:
             levels_yx = np.clip(apply_own_voi(values_yx, view), 0.0, 1.0) if is_monochrome(view) else values_yx
         image_cyx = to_uint8(_into_square(levels_yx, placement, fill=0.0))[np.newaxis]
         preview_yx = to_uint8(_resize(levels_yx, placement.preview_size))
-    return PreparedImage(image_cyx, _to_png(preview_yx), placement)
+    return PreparedImage(image_cyx, encode_png(preview_yx), placement)
 
 
 def _check_intended_use(dataset: Dataset, accepts: Accepts) -> None:
@@ -86,9 +83,3 @@ def _into_square(image_yx: Float32Array, placement: Placement, *, fill: float) -
     square = np.full((placement.input_px, placement.input_px), fill, np.float32)
     square[placement.top : placement.top + placement.height, placement.left : placement.left + placement.width] = box
     return square
-
-
-def _to_png(image_yx: npt.NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image_yx).save(stream, "PNG", compress_level=_PNG_LEVEL)
-    return stream.getvalue()
