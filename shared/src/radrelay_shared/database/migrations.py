@@ -1,7 +1,12 @@
-"""What every service's Alembic migrations share: the environment, grants and row security."""
+"""What every service's Alembic migrations share: the environment, row security, outbox and inbox.
+
+Migrations that were released call these, so what they do never changes: a new column is a new function and a new
+revision in each service.
+"""
 
 import asyncio
 
+import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, pool, text
@@ -73,14 +78,33 @@ def enable_row_security(schema: str, table: str, *, by_owner: bool, app: str, sy
         op.execute(f"CREATE POLICY {table}_system ON {name} TO {schema}_system USING (true) WITH CHECK (true)")
 
 
-def secure_outbox(schema: str) -> None:
-    """Row security of an outbox: the runtime role adds rows of its tenant, the relay sees and marks all."""
-    op.execute(
-        f"CREATE INDEX ix_outbox_unpublished ON {schema}.outbox (created_at) WHERE published_at IS NULL",
+def create_outbox(schema: str) -> None:
+    """Create an outbox table: the runtime role adds rows of its tenant, the relay sees and marks all."""
+    op.create_table(
+        "outbox",
+        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("payload", sa.LargeBinary, nullable=False),
+        sa.Column("traceparent", sa.Text),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+        sa.Column("published_at", sa.TIMESTAMP(timezone=True)),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_outbox")),
+        schema=schema,
     )
+    op.execute(f"CREATE INDEX ix_outbox_unpublished ON {schema}.outbox (created_at) WHERE published_at IS NULL")
     enable_row_security(schema, "outbox", by_owner=False, app="INSERT", system="SELECT, UPDATE, DELETE")
 
 
-def secure_inbox(schema: str) -> None:
-    """Row security of an inbox: consumers see and add the rows of the tenant they work for."""
+def create_inbox(schema: str) -> None:
+    """Create an inbox table: consumers see and add the rows of the tenant they work for."""
+    op.create_table(
+        "inbox",
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("consumer", sa.Text, nullable=False),
+        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.PrimaryKeyConstraint("tenant", "consumer", "event_id", name=op.f("pk_inbox")),
+        schema=schema,
+    )
     enable_row_security(schema, "inbox", by_owner=False, app="SELECT, INSERT")

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from radrelay_shared.database.migrations import enable_row_security, secure_inbox
+from radrelay_shared.database.migrations import create_inbox, enable_row_security
 
 revision = "0001"
 down_revision = None
@@ -54,22 +54,9 @@ def upgrade() -> None:
         schema=_SCHEMA,
     )
     enable_row_security(_SCHEMA, "failure_rollups", by_owner=True, app="SELECT, INSERT, UPDATE")
-    _create_inbox()
+    create_inbox(_SCHEMA)
 
 
 def downgrade() -> None:
     for table in ("inbox", "failure_rollups", "case_rollups"):
         op.drop_table(table, schema=_SCHEMA)
-
-
-def _create_inbox() -> None:
-    op.create_table(
-        "inbox",
-        sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("consumer", sa.Text, nullable=False),
-        sa.Column("event_id", sa.Text, nullable=False),
-        sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
-        sa.PrimaryKeyConstraint("tenant", "consumer", "event_id", name=op.f("pk_inbox")),
-        schema=_SCHEMA,
-    )
-    secure_inbox(_SCHEMA)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from radrelay_shared.database.migrations import enable_row_security, secure_inbox, secure_outbox
+from radrelay_shared.database.migrations import create_inbox, create_outbox, enable_row_security
 
 revision = "0001"
 down_revision = None
@@ -19,14 +19,13 @@ def upgrade() -> None:
     _create_instance()
     _create_batch_file()
     _create_audit()
-    _create_outbox_and_inbox()
     enable_row_security(SCHEMA, "batch", by_owner=True, app="SELECT, INSERT, UPDATE", system="SELECT")
     enable_row_security(SCHEMA, "instance", by_owner=True, app="SELECT, INSERT, UPDATE", system="SELECT")
     enable_row_security(SCHEMA, "batch_file", by_owner=True, app="SELECT, INSERT, UPDATE", system="SELECT")
     # The chain is the tenant's: whoever appends to it needs its newest record, whoever wrote that.
     enable_row_security(SCHEMA, "audit", by_owner=False, app="SELECT, INSERT")
-    secure_outbox(SCHEMA)
-    secure_inbox(SCHEMA)
+    create_outbox(SCHEMA)
+    create_inbox(SCHEMA)
 
 
 def downgrade() -> None:
@@ -153,26 +152,4 @@ def _create_audit() -> None:
     op.execute(
         f"CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON {SCHEMA}.audit"
         f" FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.refuse_audit_change()"
-    )
-
-
-def _create_outbox_and_inbox() -> None:
-    op.create_table(
-        "outbox",
-        sa.Column("event_id", sa.Text, primary_key=True),
-        sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("payload", sa.LargeBinary, nullable=False),
-        sa.Column("traceparent", sa.Text),
-        sa.Column("created_at", _TIME, server_default=sa.func.clock_timestamp(), nullable=False),
-        sa.Column("published_at", _TIME),
-        schema=SCHEMA,
-    )
-    op.create_table(
-        "inbox",
-        sa.Column("tenant", sa.Text, primary_key=True),
-        sa.Column("consumer", sa.Text, primary_key=True),
-        sa.Column("event_id", sa.Text, primary_key=True),
-        sa.Column("received_at", _TIME, server_default=sa.func.now(), nullable=False),
-        schema=SCHEMA,
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from radrelay_shared.database.migrations import enable_row_security, secure_inbox, secure_outbox
+from radrelay_shared.database.migrations import create_inbox, create_outbox, enable_row_security
 
 revision = "0001"
 down_revision = None
@@ -16,8 +16,8 @@ _WORKLIST = ("urgency", "received_at", "report_id")
 
 def upgrade() -> None:
     _create_reports()
-    _create_outbox()
-    _create_inbox()
+    create_outbox(_SCHEMA)
+    create_inbox(_SCHEMA)
 
 
 def downgrade() -> None:
@@ -76,32 +76,3 @@ def _create_reports() -> None:
         columns = [*leading, *_WORKLIST]
         op.create_index(op.f(f"ix_reports_{'_'.join(columns)}"), "reports", columns, schema=_SCHEMA)
     enable_row_security(_SCHEMA, "reports", by_owner=True, app="SELECT, INSERT")
-
-
-def _create_outbox() -> None:
-    op.create_table(
-        "outbox",
-        sa.Column("event_id", sa.Text, nullable=False),
-        sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("payload", sa.LargeBinary, nullable=False),
-        sa.Column("traceparent", sa.Text),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
-        sa.Column("published_at", sa.TIMESTAMP(timezone=True)),
-        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_outbox")),
-        schema=_SCHEMA,
-    )
-    secure_outbox(_SCHEMA)
-
-
-def _create_inbox() -> None:
-    op.create_table(
-        "inbox",
-        sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("consumer", sa.Text, nullable=False),
-        sa.Column("event_id", sa.Text, nullable=False),
-        sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.now()),
-        sa.PrimaryKeyConstraint("tenant", "consumer", "event_id", name=op.f("pk_inbox")),
-        schema=_SCHEMA,
-    )
-    secure_inbox(_SCHEMA)
