@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from ingest_service.adapters.outages import OUTAGES, is_outage
 from ingest_service.api import batches, progress, uploads
-from ingest_service.api.outages import answer_outages
 from ingest_service.bootstrap import open_api
 from ingest_service.settings import IngestSettings
 from radrelay_shared import http
@@ -31,5 +31,5 @@ def create_app(settings: IngestSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[batches.router, uploads.router, progress.router],
     )
-    answer_outages(app)
+    http.answer_outages(app, is_outage, OUTAGES)
     return app

@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from radrelay_shared import database, objects
+from radrelay_shared.http import answer_outages
 from radrelay_shared.http import create_app as create_http_app
 from radrelay_shared.observability import configure
 from report_service import __version__, bootstrap
@@ -23,4 +25,10 @@ def create_app(settings: ReportSettings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             yield await bootstrap.open_api(chosen, stack)
 
-    return create_http_app(title="Radrelay reports", version=__version__, lifespan=lifespan, routers=[router])
+    app = create_http_app(title="Radrelay reports", version=__version__, lifespan=lifespan, routers=[router])
+    answer_outages(app, _is_outage, (*database.OUTAGES, *objects.OUTAGES))
+    return app
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, objects.OUTAGES) or database.is_database_outage(error)

@@ -1,6 +1,7 @@
 """HTTP plumbing: the application factory and problem details."""
 
 from radrelay_shared.http.application import Lifespan, ReadinessCheck, create_app
+from radrelay_shared.http.outages import answer_outages, storage_unavailable
 from radrelay_shared.http.problems import (
     BadRequest,
     Conflict,
@@ -27,5 +28,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableContent",
     "UnsupportedMediaType",
+    "answer_outages",
     "create_app",
+    "storage_unavailable",
 ]

@@ -61,5 +61,5 @@ def create_app(*, title: str, version: str, lifespan: Lifespan, routers: Sequenc
     Instrumentator(excluded_handlers=["/livez", "/readyz", "/metrics"]).instrument(app).expose(
         app, include_in_schema=False
     )
-    FastAPIInstrumentor.instrument_app(app, excluded_urls="livez,readyz,metrics")
+    FastAPIInstrumentor.instrument_app(app, excluded_urls="livez,readyz,metrics", exclude_spans=["receive", "send"])
     return app

@@ -14,10 +14,13 @@ from typing import Protocol, Self, TypeVar
 
 import urllib3
 from minio import Minio
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 from pydantic import BaseModel, SecretStr
 
 T = TypeVar("T")
+
+OUTAGES = (MinioException, urllib3.exceptions.HTTPError)
+"""What a store that is away, or refuses us, raises."""
 
 _ABSENT = {"NoSuchKey", "NoSuchObject", "NotFound"}
 

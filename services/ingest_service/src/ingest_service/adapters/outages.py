@@ -2,15 +2,11 @@
 
 from typing import Final
 
-from minio.error import MinioException
-from sqlalchemy import exc
-from urllib3.exceptions import HTTPError
+from radrelay_shared import database, objects
 
-OUTAGES: Final = (OSError, exc.DBAPIError, exc.TimeoutError, MinioException, HTTPError)
+OUTAGES: Final = (*database.OUTAGES, *objects.OUTAGES)
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the same request may well succeed later: nothing is wrong with it, nor with this program."""
-    if isinstance(error, exc.IntegrityError | exc.DataError | exc.ProgrammingError):
-        return False
-    return isinstance(error, OUTAGES)
+    return isinstance(error, objects.OUTAGES) or database.is_database_outage(error)

@@ -19,7 +19,6 @@ from ingest_service.api.multipart import (
     TooManyParts,
     boundary_of,
 )
-from ingest_service.api.outages import storage_unavailable
 from ingest_service.api.schemas import AcceptedOut, RejectedOut, UploadOut
 from ingest_service.domain.archive import is_archive
 from ingest_service.domain.model import ReceivedFile
@@ -34,6 +33,7 @@ from radrelay_shared.http import (
     PayloadTooLarge,
     Problem,
     UnsupportedMediaType,
+    storage_unavailable,
 )
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
