@@ -1,5 +1,6 @@
 """Where the programs are that the wheels brought."""
 
+import sys
 import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,12 @@ def program(name: str) -> str:
     if not path.is_file():
         raise StackError(f"{name} is not installed at {path}; install radrelay-local again with its dependencies")
     return str(path)
+
+
+def python() -> str:
+    """The interpreter of this environment, by the same name whichever of its names started us."""
+    path = Path(sys.executable).parent / "python"
+    return str(path) if path.is_file() else sys.executable
 
 
 def postgres_program(name: str) -> str:

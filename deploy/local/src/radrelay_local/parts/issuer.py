@@ -1,12 +1,11 @@
 """The development token issuer as a process of the stack."""
 
-import sys
-
 from radrelay_local import checks
 from radrelay_local.definition import ProcessDefinition
 from radrelay_local.home import Home
 from radrelay_local.parts import edge
 from radrelay_local.ports import LOOPBACK
+from radrelay_local.programs import python
 
 NAME = "issuer"
 AUDIENCE = "radrelay"
@@ -28,7 +27,7 @@ def definition(home: Home, ports: dict[str, int]) -> ProcessDefinition:
     return ProcessDefinition(
         name=NAME,
         command=(
-            *(sys.executable, "-m", "uvicorn", "--factory", "radrelay_local.issuer.main:create_app"),
+            *(python(), "-m", "uvicorn", "--factory", "radrelay_local.issuer.main:create_app"),
             *("--host", LOOPBACK, "--port", str(ports[NAME]), "--no-access-log"),
         ),
         env={

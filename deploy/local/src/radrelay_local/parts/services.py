@@ -1,7 +1,6 @@
 """Radrelay's own processes, and the settings that tell them where everything is."""
 
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.parts import edge, issuer, nats, objects, postgres
 from radrelay_local.ports import LOOPBACK
+from radrelay_local.programs import python
 
 BUNDLE_JOB = "bundle"
 MODEL_SERVER = "model-server"
@@ -56,7 +56,7 @@ class Services:
         return ProcessDefinition(
             name=name,
             command=(
-                *(sys.executable, "-m", "uvicorn", "--factory", f"{service}_service.main:create_app"),
+                *(python(), "-m", "uvicorn", "--factory", f"{service}_service.main:create_app"),
                 *("--host", LOOPBACK, "--port", str(self._ports[name])),
                 # Clients see the service under this path, and so do the addresses in its OpenAPI document.
                 *("--root-path", _PATHS[name], "--no-access-log"),
@@ -117,7 +117,7 @@ class Services:
         server = ProcessDefinition(
             name=MODEL_SERVER,
             command=(
-                *(sys.executable, "-m", "bentoml", "serve", "inference_service.server:Screening"),
+                *(python(), "-m", "bentoml", "serve", "inference_service.server:Screening"),
                 *("--host", LOOPBACK, "--port", str(port)),
             ),
             env={
@@ -141,7 +141,7 @@ class Services:
         port = self._ports[name]
         return ProcessDefinition(
             name=name,
-            command=(sys.executable, "-m", f"{service}_service.worker"),
+            command=(python(), "-m", f"{service}_service.worker"),
             env={**env, **_prefixed(service, {"HEALTH_HOST": LOOPBACK, "HEALTH_PORT": str(port)})},
             folder=self._home.data(name),
             address=f"http://{LOOPBACK}:{port}",
@@ -172,7 +172,7 @@ class Services:
     def _command_job(
         self, name: str, module: str, arguments: tuple[str, ...], env: Mapping[str, str], *, after: tuple[str, ...]
     ) -> Job:
-        command = (sys.executable, "-m", module, *arguments)
+        command = (python(), "-m", module, *arguments)
         return Job(name, lambda: run_logged(command, env=env, log=self._home.log(name)), after=after)
 
 
