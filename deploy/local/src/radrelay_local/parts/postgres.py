@@ -97,7 +97,7 @@ async def create_database(ports: dict[str, int], credentials: Credentials, datab
     """Make an empty database where there is none of this name."""
     connection = await asyncpg.connect(admin_url(ports, credentials, "postgres"))
     try:
-        with suppress(asyncpg.DuplicateDatabaseError):
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
             await connection.execute(f'CREATE DATABASE "{database}"')
     finally:
         await connection.close()
