@@ -1,5 +1,6 @@
 """Logits, calibrated probabilities and maps, held to the reference."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,9 @@ def test_a_bad_image_does_not_touch_its_neighbours(small_bundle: Bundle) -> None
 class _NotFinite:
     description = "broken"
 
+    def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
+        return [max_batch_size]
+
     def infer(self, batch_ncyx: npt.NDArray[np.uint8]) -> RuntimeOutput:
         logits = np.zeros(len(batch_ncyx), np.float32)
         logits[0] = np.nan
@@ -171,7 +175,7 @@ def test_a_number_that_is_not_finite_is_no_score(small_bundle: Bundle) -> None:
     assert first == ImageFault("not_finite", "the model gave no finite number")
     assert isinstance(second, ImageScore)
     with pytest.raises(BundleError, match="on an empty image: the model gave no finite number"):
-        engine.warm_up(small_bundle, batch_sizes=[1])
+        engine.warm_up(small_bundle, max_batch_size=1)
 
 
 def test_one_channel_feeds_every_input_channel(small_bundle: Bundle) -> None:

@@ -1,5 +1,6 @@
 """One stored image from event to event, on fakes."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -128,6 +129,7 @@ class World:
             model=self.model,
             imaging=InProcessImaging(),
             events=self.events,
+            room=asyncio.Semaphore(2),
         )
 
 

@@ -29,14 +29,22 @@ async def open_worker(settings: WorkerSettings, stop: asyncio.Event) -> AsyncIte
         await ensure_topology(js, settings.nats.streams)
         objects = await stack.enter_async_context(S3ObjectStore(settings.objects))
         model = await stack.enter_async_context(ModelClient(settings.model_url, stop=stop))
+        processes = settings.decode_processes or available_cores()
         imaging = await stack.enter_async_context(
             ImagePool(
-                processes=settings.decode_processes or available_cores(),
+                processes=processes,
                 timeout_s=settings.decode_timeout_s,
                 memory_bytes=settings.decode_memory_bytes,
             )
         )
-        ports = Ports(objects=objects, model=model, imaging=imaging, events=Publisher(js))
+        ports = Ports(
+            objects=objects,
+            model=model,
+            imaging=imaging,
+            events=Publisher(js),
+            # One file being decoded and one on its way for every process.
+            room=asyncio.Semaphore(2 * processes),
+        )
 
         async def consume() -> None:
             try:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +23,7 @@ from radrelay_shared.events import (
 )
 from radrelay_shared.messaging import Delivery
 from radrelay_shared.objects import ObjectNotFound, keys
+from radrelay_shared.observability import get_tracer
 
 SOURCE: Final = "/radrelay/inference"
 RETRIES_EXHAUSTED: Final = "retries_exhausted"
@@ -28,6 +31,7 @@ OBJECT_MISSING: Final = "object_missing"
 _MODEL_CHANGES: Final = 3
 
 _log = logging.getLogger(__name__)
+_tracer = get_tracer(__name__)
 
 
 async def screen_instance(delivery: Delivery, ports: Ports) -> None:
@@ -44,16 +48,14 @@ async def screen_instance(delivery: Delivery, ports: Ports) -> None:
     queue_wait_s = max(0.0, (started_at - delivery.event.time).total_seconds())
     QUEUE_WAIT_S.observe(queue_wait_s)
     await _announce_start(delivery, stored, started_at, ports)
-    with STAGE_S.labels("fetch").time():
-        content = await ports.objects.get(stored.object_key)
     try:
-        info, prepared, result = await _score(content, ports)
+        info, prepared, result = await _score(stored, ports)
     except (Refusal, ModelFault) as refusal:
         await _announce_failure(delivery, str(refusal.reason), refusal.detail, ports)
         return
-    with STAGE_S.labels("render").time():
+    with _stage("render"):
         heatmap = await ports.imaging.render(result.cam_yx(), prepared.placement)
-    with STAGE_S.labels("write").time():
+    with _stage("write"):
         await _write(delivery.tenant, stored, info.digest, prepared, heatmap, ports)
     await _announce_result(delivery, info, result, queue_wait_s, ports)
 
@@ -73,17 +75,31 @@ async def give_up(delivery: Delivery, reason: str, ports: Ports) -> None:
         await _announce_failure(delivery, RETRIES_EXHAUSTED, detail, ports)
 
 
-async def _score(content: bytes, ports: Ports) -> tuple[ModelInfo, PreparedImage, ImageResult]:
+async def _score(stored: InstanceStored, ports: Ports) -> tuple[ModelInfo, PreparedImage, ImageResult]:
     for _ in range(_MODEL_CHANGES):
         info = await ports.model.info()
-        with STAGE_S.labels("prepare").time():
-            prepared = await ports.imaging.prepare(content, info.image)
+        prepared = await _prepare(stored, info, ports)
         try:
-            with STAGE_S.labels("model").time():
+            with _stage("model"):
                 return info, prepared, await ports.model.screen(prepared.image_cyx, info.digest)
         except ModelChanged:
             _log.info("the model changed; preparing the image again")
     raise ModelChanged
+
+
+async def _prepare(stored: InstanceStored, info: ModelInfo, ports: Ports) -> PreparedImage:
+    """The file itself is held no longer than this takes."""
+    async with ports.room:
+        with _stage("fetch"):
+            content = await ports.objects.get(stored.object_key)
+        with _stage("prepare"):
+            return await ports.imaging.prepare(content, info.image)
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    with STAGE_S.labels(name).time(), _tracer.start_as_current_span(name):
+        yield
 
 
 async def _write(

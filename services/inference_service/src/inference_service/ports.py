@@ -1,5 +1,6 @@
 """What the handlers need of the world."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -70,3 +71,5 @@ class Ports:
     model: Model
     imaging: Imaging
     events: EventPublisher
+    room: asyncio.Semaphore
+    """How many DICOM files may be in memory at once."""

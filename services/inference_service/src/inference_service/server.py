@@ -99,7 +99,7 @@ class Screening:
         never_hold_requests()
         bundle = load_bundle(settings.bundle_dir)
         self._engine = ScreeningEngine.from_bundle(bundle, device=settings.device)
-        self._engine.warm_up(bundle, batch_sizes=range(1, _BATCHING.max_batch_size + 1))
+        self._engine.warm_up(bundle, max_batch_size=_BATCHING.max_batch_size)
         self._info = describe(bundle, runtime=self._engine.runtime_description)
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same

@@ -1,5 +1,6 @@
 """What a runtime does for the engine."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,9 @@ class Runtime(Protocol):
     @property
     def description(self) -> str:
         """Library, device and precision, for logs and for the model's information page."""
+
+    def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
+        """Numbers of images that batches up to this size are computed in, each of which wants a warm-up."""
 
     def infer(self, batch_ncyx: npt.NDArray[np.uint8]) -> RuntimeOutput:
         """Expand, normalise and run a batch.

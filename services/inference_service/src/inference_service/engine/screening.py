@@ -69,14 +69,14 @@ class ScreeningEngine:
         """Library, device and precision."""
         return self._runtime.description
 
-    def warm_up(self, bundle: Bundle, *, batch_sizes: Sequence[int]) -> None:
-        """Run an empty image in every batch size, so that no case pays for what is done once.
+    def warm_up(self, bundle: Bundle, *, max_batch_size: int) -> None:
+        """Run empty images in every shape that comes up, so that no case pays for what is done once.
 
         Raises:
             BundleError: the weights give no finite number.
         """
-        for size in batch_sizes:
-            blank = np.zeros(self._manifest.image.shape_cyx, np.uint8)
+        blank = np.zeros(self._manifest.image.shape_cyx, np.uint8)
+        for size in self._runtime.shapes_up_to(max_batch_size):
             for outcome in self.screen([blank] * size):
                 if isinstance(outcome, ImageFault):
                     raise BundleError(bundle.directory / WEIGHTS_FILE, f"on an empty image: {outcome.detail}")

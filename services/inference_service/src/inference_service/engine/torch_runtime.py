@@ -1,5 +1,6 @@
 """The network on PyTorch: float32 on a CPU, bfloat16 on a CUDA device."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -48,6 +49,10 @@ class TorchRuntime:
     def description(self) -> str:
         """Library, device and precision."""
         return f"torch {torch.__version__} {self._device.type} {str(self._dtype).removeprefix('torch.')}"
+
+    def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
+        """Numbers of images at once; see `Runtime`."""
+        return range(1, 1 + (min(max_batch_size, _CPU_SLICE) if self._device.type == "cpu" else max_batch_size))
 
     def infer(self, batch_ncyx: npt.NDArray[np.uint8]) -> RuntimeOutput:
         """Expand, normalise and run a batch; see `Runtime`."""
