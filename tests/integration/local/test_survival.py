@@ -157,6 +157,14 @@ async def test_a_lost_state_file_orphans_nothing(own_infra: Infrastructure, data
     await data.assert_there(own_infra)
 
 
+def test_down_stops_what_a_lost_state_file_knew(tmp_path: Path) -> None:
+    infrastructure = Infrastructure(tmp_path, prefer_usual_ports=False)
+    infrastructure.up()
+    infrastructure.folders.state_file.unlink()
+    Infrastructure(tmp_path).down()
+    assert processes_of(tmp_path) == []
+
+
 def test_an_interrupted_first_start_of_the_database_is_begun_again(tmp_path: Path) -> None:
     unfinished = tmp_path / "data" / "postgres.new"
     unfinished.mkdir(parents=True)

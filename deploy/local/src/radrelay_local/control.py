@@ -78,9 +78,8 @@ class Control(ABC):
         """
         with self._changing():
             preconditions.check(self.home)
-            running = {name.split(".")[0] for name in self.usual_ports} & set(self._running())
-            chosen = choose_ports(self.usual_ports, self._state.ports, running, prefer_usual=self._prefer_usual_ports)
-            self._state.set_ports({**self._state.ports, **chosen})
+            self._choose_ports()
+            running = self._running()
             plan = self.plan()
             wanted = {name for name, each in plan.processes.items() if not each.on_request or name in running}
             starting = {name for name in wanted if not self._launcher.is_current(plan.processes[name])}
@@ -90,9 +89,10 @@ class Control(ABC):
     def down(self) -> None:
         """Stop everything, each process after those that need it. Nothing is left running."""
         with self._changing():
-            if self._state.ports:
-                plan = self.plan()
-                self._stop(plan, plan.processes)
+            # Without ports, as after the state file was lost, there would be no plan to find processes by.
+            self._choose_ports()
+            plan = self.plan()
+            self._stop(plan, plan.processes)
 
     def start(self, name: str) -> None:
         """Start one process, and return when it is ready. No harm when it runs already.
@@ -158,6 +158,11 @@ class Control(ABC):
         with self.folders.lock():
             self._state.reload()
             yield
+
+    def _choose_ports(self) -> None:
+        recorded = self._state.ports
+        chosen = choose_ports(self.usual_ports, recorded, self._running(), prefer_usual=self._prefer_usual_ports)
+        self._state.set_ports({**recorded, **chosen})
 
     def _running(self) -> list[str]:
         return [name for name in tuple(self._state.processes) if self._launcher.find(name)]
