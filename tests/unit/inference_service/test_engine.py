@@ -17,11 +17,11 @@ from inference_service.bundles import Bundle, BundleError, load_bundle
 from inference_service.bundles.manifest import CalibrationSpec, IsotonicKnots
 from inference_service.bundles.untrained import write_untrained
 from inference_service.cores import available_cores
+from inference_service.engine.backward_explanation import GradCamExplainer
 from inference_service.engine.calibration import calibrate, sigmoid
 from inference_service.engine.explanation import (
     ClosedFormExplainer,
     Explainer,
-    GradCamExplainer,
     choose_explainer,
     linear_head,
 )

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from inference_service import wire
 from inference_service.batching import never_hold_requests
 from inference_service.bundles import Bundle, BundleError, load_bundle
+from inference_service.engine.network import load_network
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
 from inference_service.settings import BatchingSettings, ServerSettings
 from radrelay_shared.observability import configure
@@ -107,7 +108,7 @@ class Screening:
     def verify_bundle() -> None:
         """Try the bundle before any process is started, so that a broken one ends the command with its message."""
         try:
-            ScreeningEngine.from_bundle(load_bundle(ServerSettings().bundle_dir), device="cpu")
+            load_network(load_bundle(ServerSettings().bundle_dir))
         except BundleError as error:
             sys.exit(f"The model bundle cannot be served. {error}")
 

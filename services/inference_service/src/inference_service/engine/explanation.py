@@ -2,10 +2,7 @@
 
 from typing import Protocol
 
-import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import RawScoresOutputTarget
 from torch import Tensor, nn
 
 from inference_service.engine.network import as_timm
@@ -42,7 +39,12 @@ def choose_explainer(model: nn.Module, *, input_channels: int, size_px: int) -> 
     if features.dim() != 4:
         raise UnexplainableNetwork(f"the last features have {features.dim()} dimensions, not 4")
     head = linear_head(model, features)
-    return GradCamExplainer(model, features) if head is None else ClosedFormExplainer(model, head)
+    if head is not None:
+        return ClosedFormExplainer(model, head)
+    # Costs every process a second and 80 MB, and few networks need it.
+    from inference_service.engine.backward_explanation import GradCamExplainer  # noqa: PLC0415  # as just said
+
+    return GradCamExplainer(model, features)
 
 
 def linear_head(model: nn.Module, features_nchw: Tensor) -> nn.Linear | None:
@@ -84,50 +86,3 @@ class ClosedFormExplainer:
             cells = features.shape[2] * features.shape[3]
             maps = torch.einsum("nchw,c->nhw", features.float(), self._weights_c).relu_() / cells
         return logits.float(), maps
-
-
-class GradCamExplainer:
-    """For any other head on a feature map: pytorch-grad-cam, one forward and one backward pass."""
-
-    def __init__(self, model: nn.Module, features: Tensor) -> None:
-        split = _Split(model)
-        channels = getattr(model, "num_features", features.shape[1])
-        channels_last = features.shape[1] != channels and features.shape[3] == channels
-        self._stage = split.features
-        self._grad_cam = GradCAM(split, [split.features], reshape_transform=_channels_first if channels_last else None)
-
-    def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Explainer`."""
-        targets = [RawScoresOutputTarget()] * len(batch_nchw)
-        self._grad_cam(batch_nchw, targets)
-        taken = self._grad_cam.activations_and_grads
-        maps = self._grad_cam.get_cam_image(
-            batch_nchw, self._stage, targets, taken.activations[0].numpy(), taken.gradients[0].numpy()
-        )
-        logits: Tensor = self._grad_cam.outputs.detach()[:, 0].float()
-        return logits, torch.from_numpy(np.maximum(maps, 0.0).astype(np.float32))
-
-
-class _Split(nn.Module):
-    """The network in two stages, so that the last feature map is the output of a module that can be hooked."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.features = _Features(model)
-        self._network = as_timm(model)
-
-    def forward(self, batch_nchw: Tensor) -> Tensor:
-        return self._network.forward_head(self.features(batch_nchw))
-
-
-class _Features(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch_nchw: Tensor) -> Tensor:
-        return as_timm(self.model).forward_features(batch_nchw)
-
-
-def _channels_first(features_nhwc: Tensor) -> Tensor:
-    return features_nhwc.permute(0, 3, 1, 2)
