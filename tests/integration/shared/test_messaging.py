@@ -287,3 +287,36 @@ async def test_the_same_event_published_twice_is_stored_once(js: JetStreamContex
         await Publisher(js).publish(event)
     durable = await lane(js, tenant, Urgency.ROUTINE)
     assert (await js.consumer_info(durable.stream.name, durable.name)).num_pending == 1
+
+
+async def test_a_full_consumer_sleeps_while_its_lanes_linger(
+    js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radrelay_shared.messaging.consumer._LINGER_S", 0.2)
+    tenant = new_tenant()
+    lanes = [await lane(js, tenant, urgency) for urgency in Urgency]
+    started, release = asyncio.Event(), asyncio.Event()
+
+    async def handle(_: Delivery) -> None:
+        started.set()
+        await release.wait()
+
+    consumer = Consumer(js, lanes, handle, max_in_flight=1)
+    rounds = 0
+    take = consumer._take
+
+    async def counted() -> bool:
+        nonlocal rounds
+        rounds += 1
+        return await take()
+
+    monkeypatch.setattr(consumer, "_take", counted)
+    async with consuming(consumer):
+        for each in lanes:
+            await eventually_lingering(js, each)
+        await Publisher(js).publish(stored(tenant))
+        await started.wait()
+        before = rounds
+        await asyncio.sleep(1.0)  # several lingering requests end in this time, and none may make the loop spin
+        release.set()
+    assert rounds - before < 20

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from prometheus_fastapi_instrumentator import Instrumentator
+from prometheus_fastapi_instrumentator import Instrumentator, metrics
 
 from radrelay_shared.http.problems import install_problem_handlers, problem_response
 
@@ -19,6 +19,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
 READINESS_TIMEOUT_S = 3.0
 
 _log = logging.getLogger(__name__)
+# Once a process: several applications in one, as in tests, share the same metrics.
+_instrumentator = Instrumentator(excluded_handlers=["/livez", "/readyz", "/metrics"]).add(metrics.default())
 _health = APIRouter(include_in_schema=False)
 
 
@@ -58,8 +60,6 @@ def create_app(*, title: str, version: str, lifespan: Lifespan, routers: Sequenc
     app.include_router(_health)
     for router in routers:
         app.include_router(router)
-    Instrumentator(excluded_handlers=["/livez", "/readyz", "/metrics"]).instrument(app).expose(
-        app, include_in_schema=False
-    )
+    _instrumentator.instrument(app).expose(app, include_in_schema=False)
     FastAPIInstrumentor.instrument_app(app, excluded_urls="livez,readyz,metrics", exclude_spans=["receive", "send"])
     return app

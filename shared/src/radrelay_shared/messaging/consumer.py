@@ -111,12 +111,14 @@ class Consumer:
     async def _take(self) -> bool:
         """Start work on what can be had now; False when there was nothing, and lingering requests wait for more."""
         took = False
-        for puller in self._pullers:
-            if (lingering := self._lingering.get(puller)) is not None:
-                if not lingering.done():
-                    continue
+        for puller, lingering in list(self._lingering.items()):
+            # Whatever the room: a message that came is delivered and wants its heartbeat.
+            if lingering.done():
                 del self._lingering[puller]
                 took |= self._start(puller, await lingering)
+        for puller in self._pullers:
+            if puller in self._lingering:
+                continue
             room = self._max_in_flight - len(self._tasks)
             if room <= 0:
                 return took
