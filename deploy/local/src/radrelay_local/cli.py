@@ -36,11 +36,8 @@ _DEFAULT_HOME = Path("build/stack")
 def up(home: HomeOption = _DEFAULT_HOME, bundle: BundleOption = None) -> None:
     """Start whatever does not run, wait until all is ready, and print the addresses."""
     stack = RunningStack(home, bundle=bundle)
-    started = time.monotonic()
-    with _out.status("Starting the stack ..."):
-        stack.up()
+    _bring_up(stack)
     _print_addresses(stack)
-    _out.print(f"Up in {time.monotonic() - started:.1f} s. Data and logs are in {stack.home}.")
     _out.print("[bold]Tokens come from a development issuer that asks for no password. Not for clinical use.[/bold]")
 
 
@@ -102,8 +99,7 @@ def demo(
 
     stack = RunningStack(home, bundle=bundle)
     was_running = stack.is_running()
-    with _out.status("Starting the stack ..."):
-        stack.up()
+    _bring_up(stack)
     try:
         status = run(stack, once=once, dicom=dicom, out=out)
     finally:
@@ -122,6 +118,15 @@ def main() -> None:
     except StackError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]radrelay:[/red] {error}", markup=True)
         raise SystemExit(1) from error
+
+
+def _bring_up(stack: RunningStack) -> None:
+    """Start what does not run, and say how long that took."""
+    started = time.monotonic()
+    _out.print("Starting the stack: NATS, S3, PostgreSQL, the services and the model server ...")
+    with _out.status("waiting for all of it to be ready"):
+        stack.up()
+    _out.print(f"Up in {time.monotonic() - started:.1f} s. Data and logs are in {stack.home}.")
 
 
 def _print_addresses(stack: RunningStack) -> None:

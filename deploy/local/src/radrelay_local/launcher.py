@@ -31,6 +31,7 @@ _TAIL_LINES = 30
 
 # The processes started from here, whichever launcher did it: they outlive it.
 _children: list[subprocess.Popen[bytes]] = []
+_collecting = threading.Lock()
 
 
 class Launcher:
@@ -88,7 +89,8 @@ class Launcher:
                 )
             except OSError as error:
                 raise StackError(f"{definition.name} cannot be started: {error}") from error
-        _children.append(child)
+        with _collecting:
+            _children.append(child)
         created = psutil.Process(child.pid).create_time()
         self._state.record(definition.name, ProcessRecord(child.pid, created, definition.fingerprint))
 
@@ -208,10 +210,9 @@ class Launcher:
 
 def _collect_ended_children() -> None:
     """An ended child stays as a zombie, and keeps its number, until it is asked how it ended."""
-    for child in tuple(_children):
-        if child.poll() is not None:
-            with suppress(ValueError):  # another thread was faster
-                _children.remove(child)
+    # One thread at a time: `poll` says "still running" of a child that another thread is just asking.
+    with _collecting:
+        _children[:] = [child for child in _children if child.poll() is None]
 
 
 def _kill(process: psutil.Process) -> None:
