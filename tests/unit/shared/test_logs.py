@@ -1,0 +1,43 @@
+"""Logs are one JSON object a line, and carry the trace they belong to."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from radrelay_shared.observability.logs import configure_logs
+
+
+@pytest.fixture
+def output(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What the configured logs write."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logs("probe", "INFO")
+    yield capsys
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def test_a_record_is_one_line_of_json_with_its_trace(output: pytest.CaptureFixture[str]) -> None:
+    with TracerProvider().get_tracer("test").start_as_current_span("work") as span:
+        logging.getLogger("probe.part").warning("line one\nline two", extra={"batch_id": "b-1"})
+        trace_id = trace.format_trace_id(span.get_span_context().trace_id)
+    [line] = output.readouterr().out.splitlines()
+    record = json.loads(line)
+    assert record["message"] == "line one\nline two"
+    assert (record["level"], record["logger"], record["service"]) == ("WARNING", "probe.part", "probe")
+    assert (record["batch_id"], record["trace_id"]) == ("b-1", trace_id)
+    assert record["time"]
+
+
+def test_an_exception_stays_within_its_line(output: pytest.CaptureFixture[str]) -> None:
+    try:
+        int("what went wrong")
+    except ValueError:
+        logging.getLogger("probe").exception("failed")
+    [line] = output.readouterr().out.splitlines()
+    assert "what went wrong" in json.loads(line)["exc_info"]
