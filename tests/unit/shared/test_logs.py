@@ -1,5 +1,6 @@
 """Logs are one JSON object a line, and carry the trace they belong to."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -12,21 +13,24 @@ from radrelay_shared.observability.logs import configure_logs
 
 
 @pytest.fixture
-def output(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What the configured logs write."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    configure_logs("probe", "INFO")
-    yield capsys
+    written = io.StringIO()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", written)
+        configure_logs("probe", "INFO")
+    yield written
     root.handlers = handlers
     root.setLevel(level)
 
 
-def test_a_record_is_one_line_of_json_with_its_trace(output: pytest.CaptureFixture[str]) -> None:
+def test_a_record_is_one_line_of_json_with_its_trace(output: io.StringIO) -> None:
     with TracerProvider().get_tracer("test").start_as_current_span("work") as span:
         logging.getLogger("probe.part").warning("line one\nline two", extra={"batch_id": "b-1"})
         trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-    [line] = output.readouterr().out.splitlines()
+    [line] = output.getvalue().splitlines()
     record = json.loads(line)
     assert record["message"] == "line one\nline two"
     assert (record["level"], record["logger"], record["service"]) == ("WARNING", "probe.part", "probe")
@@ -34,10 +38,10 @@ def test_a_record_is_one_line_of_json_with_its_trace(output: pytest.CaptureFixtu
     assert record["time"]
 
 
-def test_an_exception_stays_within_its_line(output: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_stays_within_its_line(output: io.StringIO) -> None:
     try:
         int("what went wrong")
     except ValueError:
         logging.getLogger("probe").exception("failed")
-    [line] = output.readouterr().out.splitlines()
+    [line] = output.getvalue().splitlines()
     assert "what went wrong" in json.loads(line)["exc_info"]
