@@ -182,6 +182,8 @@ class Launcher:
 
     def _forget(self, name: str, *, leftover_grace_s: float) -> None:
         self._kill_leftovers(name, grace_s=leftover_grace_s)
+        if (record := self._state.processes.get(name)) is not None:
+            _await_child(record.pid)
         _collect_ended_children()
         self._state.forget(name)
 
@@ -213,6 +215,14 @@ def _collect_ended_children() -> None:
     # One thread at a time: `poll` says "still running" of a child that another thread is just asking.
     with _collecting:
         _children[:] = [child for child in _children if child.poll() is None]
+
+
+def _await_child(pid: int) -> None:
+    """A process looks ended when its first thread is; it can be collected only when its last one is."""
+    for child in tuple(_children):
+        if child.pid == pid:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_CHILDREN_GRACE_S)
 
 
 def _kill(process: psutil.Process) -> None:
