@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 
 from inference_service.bundles.image_spec import Accepts, CtWindow, CtWindows, ImageSpec
 
-TIMM_NAME = "efficientnet_b4"
 WINDOWS = CtWindows(
     kind="ct_windows",
     windows=(
@@ -52,6 +51,7 @@ class Plan:
     prevalence: float = 0.5
     difficulty: float = 0.5
     phantom_px: int = 256
+    timm_name: str = "efficientnet_b4"
 
     @property
     def served_px(self) -> int:

@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from radrelay_training.data import Cases, load_cases
 from radrelay_training.network import new_network, normalized
-from radrelay_training.plan import CHANNEL_MEAN, CHANNEL_STD, TIMM_NAME, WINDOWS, Plan, Stage
+from radrelay_training.plan import CHANNEL_MEAN, CHANNEL_STD, WINDOWS, Plan, Stage
 
 _CLIP_NORM = 1.0
 _WEIGHT_DECAY = 0.02
@@ -43,7 +43,7 @@ def train(plan: Plan, folder: Path, progress: Progress) -> nn.Module:
 
     A training that was interrupted goes on after its last whole epoch.
     """
-    model = new_network(TIMM_NAME, WINDOWS.count, plan.seed)
+    model = new_network(plan.timm_name, WINDOWS.count, plan.seed)
     done = _Done.read(folder / _CHECKPOINT)
     if done is not None:
         model.load_state_dict(done.model)
