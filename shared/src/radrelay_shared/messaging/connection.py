@@ -30,12 +30,14 @@ async def connect(settings: NatsSettings, *, name: str) -> AsyncIterator[Client]
 
     Every fault of the connection is logged: nats-py reports denied permissions and lost connections only here.
     """
+    closing = False
 
     async def on_error(error: Exception) -> None:
         _log.warning("nats error", extra={"error": f"{type(error).__name__}: {error}"})
 
     async def on_disconnected() -> None:
-        _log.warning("nats disconnected")
+        if not closing:
+            _log.warning("nats disconnected")
 
     async def on_reconnected() -> None:
         _log.info("nats reconnected")
@@ -58,6 +60,7 @@ async def connect(settings: NatsSettings, *, name: str) -> AsyncIterator[Client]
     try:
         yield client
     finally:
+        closing = True
         await client.close()
 
 
