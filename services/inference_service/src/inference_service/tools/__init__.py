@@ -1,0 +1,1 @@
+"""`radrelay-bundle`: making, calibrating, evaluating and checking model bundles."""

@@ -1,0 +1,63 @@
+"""The `radrelay-bundle` command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inference_service.bundles import BundleError, load_bundle
+from inference_service.engine.screening import ScreeningEngine
+from inference_service.tools.cases import read_cases
+from inference_service.tools.describing import describe
+from inference_service.tools.errors import ToolError
+from inference_service.tools.fitting import fit_calibration
+from inference_service.tools.making import write_calibrated
+
+app = typer.Typer(
+    help="Make, calibrate, evaluate and check model bundles.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
+CasesOption = Annotated[
+    Path, typer.Option("--cases", metavar="CSV", help="Columns logit (of this bundle's network) and label (0 or 1).")
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the new bundle.")]
+
+
+@app.command()
+def info(bundle: BundleArgument) -> None:
+    """Print what a bundle is, after verifying its digests."""
+    with _said_plainly():
+        typer.echo(describe(load_bundle(bundle)))
+
+
+@app.command()
+def validate(bundle: BundleArgument) -> None:
+    """Do with a bundle what the model server does at its start, one empty image included."""
+    with _said_plainly():
+        loaded = load_bundle(bundle)
+        ScreeningEngine.from_bundle(loaded, device="cpu").warm_up(loaded, max_batch_size=1)
+    typer.echo(describe(loaded))
+    typer.echo("valid")
+
+
+@app.command()
+def calibrate(bundle: BundleArgument, cases: CasesOption, out: OutOption) -> None:
+    """Write the bundle anew with a temperature and an isotonic map fitted to CASES.
+
+    Take cases that the model was not trained on, and that no evaluation will use.
+    """
+    with _said_plainly():
+        made = write_calibrated(load_bundle(bundle), fit_calibration(read_cases(cases)), out)
+    typer.echo(describe(made))
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    try:
+        yield
+    except (BundleError, ToolError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
