@@ -1,7 +1,9 @@
 """The `radrelay-bundle` command."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +12,9 @@ import typer
 from inference_service.bundles import BundleError, load_bundle
 from inference_service.engine.screening import ScreeningEngine
 from inference_service.tools.cases import read_cases
-from inference_service.tools.describing import describe
+from inference_service.tools.describing import describe, describe_evaluation
 from inference_service.tools.errors import ToolError
+from inference_service.tools.evaluation import evaluate_cases
 from inference_service.tools.fitting import fit_calibration
 from inference_service.tools.making import write_calibrated
 
@@ -24,6 +27,7 @@ CasesOption = Annotated[
     Path, typer.Option("--cases", metavar="CSV", help="Columns logit (of this bundle's network) and label (0 or 1).")
 ]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the new bundle.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, with every digit.")]
 
 
 @app.command()
@@ -52,6 +56,18 @@ def calibrate(bundle: BundleArgument, cases: CasesOption, out: OutOption) -> Non
     with _said_plainly():
         made = write_calibrated(load_bundle(bundle), fit_calibration(read_cases(cases)), out)
     typer.echo(describe(made))
+
+
+@app.command()
+def evaluate(bundle: BundleArgument, cases: CasesOption, *, as_json: JsonOption = False) -> None:
+    """Print how well a bundle's probabilities tell CASES apart and how far they can be read as frequencies."""
+    with _said_plainly():
+        loaded = load_bundle(bundle)
+        evaluation = evaluate_cases(loaded.manifest, read_cases(cases))
+    if as_json:
+        typer.echo(json.dumps({"digest": loaded.digest, **asdict(evaluation)}, indent=2))
+    else:
+        typer.echo(describe_evaluation(evaluation))
 
 
 @contextmanager
