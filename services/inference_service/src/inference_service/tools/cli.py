@@ -16,13 +16,20 @@ from inference_service.tools.describing import describe, describe_evaluation
 from inference_service.tools.errors import ToolError
 from inference_service.tools.evaluation import evaluate_cases
 from inference_service.tools.fitting import fit_calibration
-from inference_service.tools.making import write_calibrated
+from inference_service.tools.making import build_bundle, write_calibrated
+from inference_service.tools.schema import manifest_schema
 
 app = typer.Typer(
     help="Make, calibrate, evaluate and check model bundles.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
+StateArgument = Annotated[
+    Path, typer.Argument(metavar="STATE", help="State dict of a timm network: safetensors, or torch.save's file.")
+]
+ManifestOption = Annotated[
+    Path, typer.Option("--manifest", metavar="YAML", help="What bundle.yaml is to say, without weights.")
+]
 CasesOption = Annotated[
     Path, typer.Option("--cases", metavar="CSV", help="Columns logit (of this bundle's network) and label (0 or 1).")
 ]
@@ -48,6 +55,14 @@ def validate(bundle: BundleArgument) -> None:
 
 
 @app.command()
+def build(state: StateArgument, manifest: ManifestOption, out: OutOption) -> None:
+    """Make a bundle of a trained timm network and a description of it."""
+    with _said_plainly():
+        made = build_bundle(state, manifest, out)
+    typer.echo(describe(made))
+
+
+@app.command()
 def calibrate(bundle: BundleArgument, cases: CasesOption, out: OutOption) -> None:
     """Write the bundle anew with a temperature and an isotonic map fitted to CASES.
 
@@ -68,6 +83,12 @@ def evaluate(bundle: BundleArgument, cases: CasesOption, *, as_json: JsonOption 
         typer.echo(json.dumps({"digest": loaded.digest, **asdict(evaluation)}, indent=2))
     else:
         typer.echo(describe_evaluation(evaluation))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of bundle.yaml."""
+    typer.echo(manifest_schema())
 
 
 @contextmanager

@@ -1,12 +1,46 @@
 """New bundles out of what is there."""
 
+import tempfile
 from pathlib import Path
 
+import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from inference_service.bundles import Bundle, BundleError, write_bundle
-from inference_service.bundles.manifest import WEIGHTS_FILE, CalibrationSpec
+from inference_service.bundles.manifest import MANIFEST_FILE, WEIGHTS_FILE, CalibrationSpec
+from inference_service.engine.network import load_network
+from inference_service.tools.errors import ToolError
+from inference_service.tools.states import read_state
+
+
+def build_bundle(state: Path, manifest: Path, out: Path) -> Bundle:
+    """A bundle in `out`, after its weights were seen to fit its architecture.
+
+    Args:
+        state: of a timm network with one logit, as `read_state` takes it.
+        manifest: the content of `bundle.yaml`; `weights` may be left out and is worked out anew.
+        out: replaced where it exists, and left alone if anything fails.
+
+    Raises:
+        ToolError: a file cannot be read.
+        BundleError: the manifest is not valid, or the state is of another architecture.
+    """
+    try:
+        description = yaml.safe_load(manifest.read_bytes())
+    except OSError as error:
+        raise ToolError(f"{manifest}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ToolError(f"{manifest}: is not valid YAML: {error}") from error
+    if not isinstance(description, dict):
+        raise ToolError(f"{manifest}: is not a mapping")
+    tensors = read_state(state)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            load_network(write_bundle(Path(scratch) / "trial", description, tensors))
+        except BundleError as error:
+            raise BundleError(manifest if error.path.name == MANIFEST_FILE else state, error.problem) from error
+    return write_bundle(out, description, tensors)
 
 
 def write_calibrated(bundle: Bundle, calibration: CalibrationSpec, out: Path) -> Bundle:
