@@ -30,6 +30,7 @@ class ServerSettings(BaseSettings):
 
     bundle_dir: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
 
 

@@ -75,14 +75,19 @@ class ClosedFormExplainer:
     """
 
     def __init__(self, model: nn.Module, head: nn.Linear) -> None:
-        self._network = as_timm(model)
+        self.network = model
         self._weights_c = head.weight.detach()[0].float()
 
     def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """See `Explainer`."""
         with torch.inference_mode():
-            features = self._network.forward_features(batch_nchw)
-            logits = self._network.forward_head(features)[:, 0]
-            cells = features.shape[2] * features.shape[3]
-            maps = torch.einsum("nchw,c->nhw", features.float(), self._weights_c).relu_() / cells
+            return self.compute(batch_nchw)
+
+    def compute(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
+        """The same in the caller's gradient mode, to be traced."""
+        network = as_timm(self.network)
+        features = network.forward_features(batch_nchw)
+        logits = network.forward_head(features)[:, 0]
+        cells = features.shape[2] * features.shape[3]
+        maps = torch.einsum("nchw,c->nhw", features.float(), self._weights_c).relu_() / cells
         return logits.float(), maps

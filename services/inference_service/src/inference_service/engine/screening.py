@@ -11,10 +11,11 @@ from inference_service.bundles.errors import BundleError
 from inference_service.bundles.loading import Bundle
 from inference_service.bundles.manifest import MANIFEST_FILE, WEIGHTS_FILE
 from inference_service.engine.calibration import calibrate, sigmoid
+from inference_service.engine.choice import RuntimeChoice, choose_runtime
 from inference_service.engine.explanation import UnexplainableNetwork
 from inference_service.engine.network import load_network
 from inference_service.engine.runtime import Runtime
-from inference_service.engine.torch_runtime import DeviceChoice, TorchRuntime
+from inference_service.engine.torch_runtime import DeviceChoice
 
 _log = logging.getLogger(__name__)
 
@@ -48,20 +49,23 @@ class ScreeningEngine:
         self._runtime = runtime
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, *, device: DeviceChoice = "auto") -> "ScreeningEngine":
-        """Load the network of a verified bundle.
+    def from_bundle(
+        cls, bundle: Bundle, *, device: DeviceChoice = "auto", runtime: RuntimeChoice = "torch"
+    ) -> "ScreeningEngine":
+        """Load the network of a verified bundle; see `choose_runtime`.
 
         Raises:
+            RuntimeRefused: `openvino` was asked for and cannot be had.
             BundleError: the network cannot be made, filled or explained.
         """
         model = load_network(bundle)
         try:
-            runtime = TorchRuntime(model, bundle.manifest, device=device)
+            chosen = choose_runtime(model, bundle.manifest, device=device, runtime=runtime)
         except UnexplainableNetwork as error:
             path = bundle.directory / MANIFEST_FILE
             raise BundleError(path, f"architecture.timm_name: {error}") from error
-        engine = cls(bundle, runtime)
-        _log.info("model loaded", extra={"digest": bundle.digest, "runtime": runtime.description})
+        engine = cls(bundle, chosen)
+        _log.info("model loaded", extra={"digest": bundle.digest, "runtime": chosen.description})
         return engine
 
     @property

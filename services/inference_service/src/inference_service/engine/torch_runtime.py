@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from inference_service.bundles.manifest import BundleManifest
 from inference_service.cores import available_cores
-from inference_service.engine.explanation import choose_explainer
+from inference_service.engine.explanation import Explainer, choose_explainer
+from inference_service.engine.normalization import affine
 from inference_service.engine.runtime import RuntimeOutput
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -43,7 +44,17 @@ class TorchRuntime:
         self._channels = manifest.architecture.input_channels
         model = model.to(device=self._device, dtype=self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub leaves memory_format out
         self._explain = choose_explainer(model, input_channels=self._channels, size_px=manifest.image.size_px)
-        self._scale_c, self._shift_c = (self._per_channel(values) for values in _affine(manifest))
+        self._scale_c, self._shift_c = (self._per_channel(values) for values in affine(manifest))
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it computes on the CPU, in float32."""
+        return self._device.type == "cpu"
+
+    @property
+    def explainer(self) -> Explainer:
+        """The network with its maps, on the device."""
+        return self._explain
 
     @property
     def description(self) -> str:
@@ -73,9 +84,3 @@ class TorchRuntime:
 
     def _per_channel(self, values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self._device).view(1, -1, 1, 1)
-
-
-def _affine(manifest: BundleManifest) -> tuple[list[float], list[float]]:
-    """Scale and shift that take a level of 0..255 to (level / 255 - mean) / std."""
-    mean, std = manifest.normalization.mean, manifest.normalization.std
-    return [1.0 / (255.0 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
