@@ -44,7 +44,7 @@ async def test_the_model_says_what_it_is(model_url: str, bundle: Bundle) -> None
 
 async def test_a_burst_is_answered_in_batches_and_each_answer_is_its_images_own(model_url: str, bundle: Bundle) -> None:
     sent = images(48)
-    expected = ScreeningEngine.from_bundle(bundle, device="cpu").screen(sent)
+    expected = ScreeningEngine.from_bundle(bundle, device="cpu", runtime="auto").screen(sent)
     async with client_for(model_url) as client:
         answers = await asyncio.gather(*(screen(client, image, bundle.digest) for image in sent))
         metrics = (await client.get("/metrics")).text

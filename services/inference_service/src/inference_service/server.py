@@ -99,7 +99,7 @@ class Screening:
         _log_as_we_do("bentoml")
         never_hold_requests()
         bundle = load_bundle(settings.bundle_dir)
-        self._engine = ScreeningEngine.from_bundle(bundle, device=settings.device)
+        self._engine = ScreeningEngine.from_bundle(bundle, device=settings.device, runtime=settings.runtime)
         self._engine.warm_up(bundle, max_batch_size=_BATCHING.max_batch_size)
         self._info = describe(bundle, runtime=self._engine.runtime_description)
 
