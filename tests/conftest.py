@@ -7,6 +7,7 @@ import pytest
 
 from radrelay_local.stack import start_infrastructure, start_stack
 from support.stack import Infrastructure, ProvisionedDatabases, RunningStack, provisioned_databases
+from support.tokens import TestIssuer, run_issuer
 
 
 def pytest_configure() -> None:
@@ -31,4 +32,11 @@ def provisioned(infra: Infrastructure) -> ProvisionedDatabases:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Everything: infrastructure, services, edge and token issuer."""
     with start_stack(tmp_path_factory.mktemp("stack"), prefer_usual_ports=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[TestIssuer]:
+    """Signs tokens for services that a test runs by themselves; the stack has an issuer of its own."""
+    with run_issuer() as running:
         yield running

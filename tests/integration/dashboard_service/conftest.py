@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -6,7 +6,7 @@ from dashboard_service.settings import DashboardSettings
 from radrelay_shared.database import Database, DatabaseSettings
 from radrelay_shared.messaging import NatsSettings
 from support.stack import Infrastructure, ProvisionedDatabases
-from support.tokens import TestIssuer, run_issuer
+from support.tokens import TestIssuer
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +20,6 @@ async def database(dashboard_database: DatabaseSettings) -> AsyncIterator[Databa
     """The runtime role's database."""
     async with Database(dashboard_database.app_url) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def issuer() -> Iterator[TestIssuer]:
-    with run_issuer() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from radrelay_shared.messaging import NatsSettings, connect, ensure_topology
 from radrelay_shared.objects import S3ObjectStore
 from support.ingest_api import IngestUser
 from support.stack import Infrastructure, ProvisionedDatabases
-from support.tokens import TestIssuer, run_issuer
+from support.tokens import TestIssuer
 
 MAX_FILE_BYTES = 3 << 20
 
@@ -51,12 +51,6 @@ def records(database: Database) -> PostgresRecords:
 async def objects(infra: Infrastructure) -> AsyncIterator[S3ObjectStore]:
     async with S3ObjectStore(infra.objects) as store:
         yield store
-
-
-@pytest.fixture(scope="session")
-def issuer() -> Iterator[TestIssuer]:
-    with run_issuer() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -7,7 +7,7 @@ from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import S3ObjectStore
 from report_service.settings import ReportSettings
 from support.stack import Infrastructure, ProvisionedDatabases
-from support.tokens import TestIssuer, run_issuer
+from support.tokens import TestIssuer
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +36,6 @@ async def objects(infra: Infrastructure) -> AsyncIterator[S3ObjectStore]:
     async with S3ObjectStore(infra.objects) as store:
         await store.ensure_bucket()
         yield store
-
-
-@pytest.fixture(scope="session")
-def issuer() -> Iterator[TestIssuer]:
-    with run_issuer() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

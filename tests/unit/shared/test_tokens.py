@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
@@ -13,12 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from radrelay_shared.auth import AuthSettings, Role, TokenVerifier
 from radrelay_shared.http import ServiceUnavailable, Unauthorized
 from support.tokens import TestIssuer, run_issuer
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[TestIssuer]:
-    with run_issuer() as running:
-        yield running
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from radrelay_shared.http.problems import (
     Problem,
     ServiceUnavailable,
     Unauthorized,
-    UnprocessableContent,
     UnsupportedMediaType,
 )
 
@@ -26,7 +25,6 @@ __all__ = [
     "ReadinessCheck",
     "ServiceUnavailable",
     "Unauthorized",
-    "UnprocessableContent",
     "UnsupportedMediaType",
     "answer_outages",
     "create_app",

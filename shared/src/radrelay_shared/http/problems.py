@@ -83,12 +83,6 @@ class UnsupportedMediaType(Problem):
     status = 415
 
 
-class UnprocessableContent(Problem):
-    """Well-formed, but its content breaks a rule."""
-
-    status = 422
-
-
 class ServiceUnavailable(Problem):
     """A dependency is away; try again."""
 
