@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom import Dataset
 
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import PreparedImage, Refusal, prepare_image
+from inference_service.imaging import PreparedFrame, Refusal, prepare_frames
 from support.dicom_files import encode, image, set_pixels
 
 SIZE_PX = 64
@@ -56,11 +56,12 @@ def ramp(dtype: str = "<u2") -> npt.NDArray[Any]:
     return np.arange(SIZE_PX * SIZE_PX).reshape(SIZE_PX, SIZE_PX).astype(dtype)
 
 
-def prepared(made: Dataset, spec: ImageSpec = ANY) -> PreparedImage:
-    return prepare_image(encode(made), spec)
+def prepared(made: Dataset, spec: ImageSpec = ANY) -> PreparedFrame:
+    (ready,) = prepare_frames(encode(made), spec)
+    return ready
 
 
-def preview_yx(ready: PreparedImage) -> npt.NDArray[np.uint8]:
+def preview_yx(ready: PreparedFrame) -> npt.NDArray[np.uint8]:
     with Image.open(io.BytesIO(ready.preview_png)) as opened:
         assert opened.mode == "L"
         return np.asarray(opened)
@@ -68,5 +69,5 @@ def preview_yx(ready: PreparedImage) -> npt.NDArray[np.uint8]:
 
 def refusal(content: bytes, spec: ImageSpec = ANY) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        prepare_image(content, spec)
+        prepare_frames(content, spec)
     return caught.value

@@ -1,4 +1,4 @@
-"""Stand-ins for `prepare_image` that do to their process what hostile pixel data does to a decoder.
+"""Stand-ins for `prepare_frames` that do to their process what hostile pixel data does to a decoder.
 
 They live here because a process of the pool has to be able to import them.
 """

@@ -77,7 +77,7 @@ def serving(bundle_dir: Path, folder: Path, *, port: int, **env: str) -> Iterato
     settings = {
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(folder / "bentoml"),
-        "RADRELAY_INFERENCE_BUNDLE_DIR": str(bundle_dir),
+        "RADRELAY_INFERENCE_BUNDLE_DIRS": str(bundle_dir),
         **env,
     }
     arguments = ["-m", "bentoml", "serve", "inference_service.server:Screening"]

@@ -28,7 +28,8 @@ def test_examples_fit_schema_and_model_and_survive_a_round_trip(example: Path) -
     Draft202012Validator.check_schema(schema)
     document = json.loads(example.read_text())
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(document)
-    assert json.loads(parse_event(example.read_bytes()).to_json()) == document
+    # Fields that came later are unset, not invented.
+    assert json.loads(parse_event(example.read_bytes()).model_dump_json(exclude_unset=True)) == document
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.parent.name)

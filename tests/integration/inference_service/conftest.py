@@ -19,6 +19,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def second_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Another network for the same images."""
+    folder = tmp_path_factory.mktemp("bundles") / "second"
+    return write_untrained(folder, timm_name="test_efficientnet", size_px=96, seed=1)
+
+
+@pytest.fixture(scope="session")
 def model_url(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the model server answers."""
     port = free_port()

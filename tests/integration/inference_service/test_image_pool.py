@@ -16,7 +16,7 @@ import pytest
 from inference_service.adapters import image_pool
 from inference_service.adapters.image_pool import ImagePool
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import Refusal, RefusalReason, prepare_image
+from inference_service.imaging import Refusal, RefusalReason, prepare_frames
 from support import decoders
 from support.dicom_files import encode, image, set_pixels
 
@@ -32,8 +32,8 @@ async def pool() -> AsyncIterator[ImagePool]:
 
 
 async def assert_works(pool: ImagePool) -> None:
-    prepared = await pool.prepare(GOOD, SPEC)
-    assert np.array_equal(prepared.image_cyx, prepare_image(GOOD, SPEC).image_cyx)
+    (prepared,) = await pool.prepare(GOOD, SPEC)
+    assert np.array_equal(prepared.image_cyx, prepare_frames(GOOD, SPEC)[0].image_cyx)
 
 
 async def refused(pool: ImagePool, content: bytes = GOOD) -> RefusalReason:
@@ -43,7 +43,7 @@ async def refused(pool: ImagePool, content: bytes = GOOD) -> RefusalReason:
 
 
 async def test_work_in_the_pool_gives_what_it_gives_here(pool: ImagePool) -> None:
-    here, there = prepare_image(GOOD, SPEC), await pool.prepare(GOOD, SPEC)
+    (here,), (there,) = prepare_frames(GOOD, SPEC), await pool.prepare(GOOD, SPEC)
     assert np.array_equal(here.image_cyx, there.image_cyx)
     assert (here.preview_png, here.placement) == (there.preview_png, there.placement)
     heatmap = await pool.render(np.eye(3, dtype=np.float32), there.placement)
@@ -58,7 +58,7 @@ async def test_a_decoder_that_dies_costs_one_image(pool: ImagePool, monkeypatch:
     neighbours = [asyncio.create_task(pool.prepare(GOOD, SPEC)) for _ in range(6)]
     await asyncio.sleep(0)
     with monkeypatch.context() as patched:
-        patched.setattr(image_pool, "prepare_image", decoders.die)
+        patched.setattr(image_pool, "prepare_frames", decoders.die)
         assert await refused(pool) == RefusalReason.DECODER_CRASHED
     await asyncio.gather(*neighbours)
     await assert_works(pool)
@@ -67,13 +67,13 @@ async def test_a_decoder_that_dies_costs_one_image(pool: ImagePool, monkeypatch:
 async def test_an_image_is_tried_again_where_its_process_was_killed_once(
     pool: ImagePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(image_pool, "prepare_image", decoders.die_the_first_time)
+    monkeypatch.setattr(image_pool, "prepare_frames", decoders.die_the_first_time)
     assert await pool.prepare(str(tmp_path / "marker").encode(), SPEC) == "survived"  # type: ignore[comparison-overlap]  # the stand-in's answer
 
 
 async def test_a_decoder_that_hangs_is_ended(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(image_pool, "prepare_image", decoders.hang)
+        patched.setattr(image_pool, "prepare_frames", decoders.hang)
         assert await refused(pool) == RefusalReason.DECODER_TIMEOUT
     await assert_works(pool)
 
@@ -98,7 +98,7 @@ async def test_a_pool_whose_pipe_is_broken_is_replaced(pool: ImagePool, monkeypa
 
 async def test_a_cancelled_image_frees_its_place(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(image_pool, "prepare_image", decoders.hang)
+        patched.setattr(image_pool, "prepare_frames", decoders.hang)
         hanging = [asyncio.create_task(pool.prepare(GOOD, SPEC)) for _ in range(2)]
         await asyncio.sleep(0)
         for task in hanging:

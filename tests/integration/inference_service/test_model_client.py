@@ -14,7 +14,8 @@ from prometheus_client import REGISTRY
 from inference_service.adapters.model_client import ModelAway, ModelClient
 from inference_service.bundles import Bundle
 from inference_service.ports import ModelChanged, ModelFault
-from inference_service.wire import MODEL_CHANGED, ImageError, ImageResult, ModelInfo
+from inference_service.wire import MODEL_CHANGED, ImageError, ImageResult
+from support.models import catalogue, model_info
 
 IMAGE = np.zeros((3, 96, 96), np.uint8)
 DIGEST = "sha256:" + "1" * 64
@@ -135,27 +136,15 @@ async def test_a_server_error_is_left_to_a_later_attempt() -> None:
 
 
 async def test_another_model_is_asked_for_again(bundle: Bundle) -> None:
-    manifest = bundle.manifest
-    info = ModelInfo(
-        name=manifest.name,
-        version=manifest.version,
-        digest=DIGEST,
-        label=manifest.label,
-        finding=manifest.finding,
-        intended_use=manifest.intended_use,
-        thresholds=manifest.thresholds,
-        image=manifest.image,
-        max_batch_size=8,
-        runtime="scripted",
-    )
-    loaded = (200, info.model_dump_json().encode())
+    models = catalogue(model_info(bundle, digest=DIGEST))
+    loaded = (200, models.model_dump_json().encode())
     async with scripted([loaded, failed(MODEL_CHANGED), loaded]) as (server, client):
-        assert await client.info() == info
-        assert await client.info() == info
+        assert await client.catalogue() == models
+        assert await client.catalogue() == models
         with pytest.raises(ModelChanged):
             await client.screen(IMAGE, DIGEST)
-        assert await client.info() == info
-    assert server.paths == ["/model", "/screen", "/model"]
+        assert await client.catalogue() == models
+    assert server.paths == ["/models", "/screen", "/models"]
     assert f"x-radrelay-model: {DIGEST}" in server.headers[1].lower()
 
 

@@ -14,6 +14,7 @@ import pytest
 from inference_service import wire
 from inference_service.bundles import Bundle
 from inference_service.engine.screening import ImageScore, ScreeningEngine
+from support.inference import free_port, serving
 
 
 def images(count: int) -> list[npt.NDArray[np.uint8]]:
@@ -37,7 +38,9 @@ def client_for(url: str) -> httpx.AsyncClient:
 
 async def test_the_model_says_what_it_is(model_url: str, bundle: Bundle) -> None:
     async with client_for(model_url) as client:
-        info = wire.ModelInfo.model_validate_json((await client.post(wire.MODEL_PATH, json={})).content)
+        catalogue = wire.Catalogue.model_validate_json((await client.post(wire.MODELS_PATH, json={})).content)
+    (info,) = catalogue.models
+    assert info.role is wire.ModelRole.ACTIVE
     assert (info.digest, info.label, info.image) == (bundle.digest, "untrained", bundle.manifest.image)
     assert info.thresholds == bundle.manifest.thresholds
 
@@ -91,16 +94,54 @@ def test_a_broken_bundle_ends_the_command_with_what_is_wrong_and_where(bundle: B
     for file in bundle.directory.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "weights.safetensors").write_bytes(b"cut")
-    command = [sys.executable, "-m", "bentoml", "serve", "inference_service.server:Screening", "--port", "0"]
-    env = {
-        "BENTOML_DO_NOT_TRACK": "True",
-        "BENTOML_HOME": str(tmp_path / "bentoml"),
-        "RADRELAY_INFERENCE_BUNDLE_DIR": str(tmp_path),
-    }
-    ended = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False)
+    ended = _serve_in_vain(tmp_path, BUNDLE_DIRS=str(tmp_path))
     assert ended.returncode != 0
     assert f"cannot be served. {tmp_path / 'weights.safetensors'}: sha256 is" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_same_bundle_twice_ends_the_command(bundle: Bundle, tmp_path: Path) -> None:
+    ended = _serve_in_vain(tmp_path, BUNDLE_DIRS=str(bundle.directory), SHADOW_BUNDLE_DIRS=str(bundle.directory))
+    assert ended.returncode != 0
+    assert f"{bundle.directory}: is the bundle in {bundle.directory}, which is served as active already" in ended.stderr
+
+
+async def test_bundles_side_by_side_answer_by_digest(bundle: Bundle, second_bundle: Bundle, tmp_path: Path) -> None:
+    port = free_port()
+    shadow = {"RADRELAY_INFERENCE_SHADOW_BUNDLE_DIRS": str(second_bundle.directory)}
+    starting = serving(bundle.directory, tmp_path, port=port, **shadow)
+    await asyncio.to_thread(starting.__enter__)
+    try:
+        async with client_for(f"http://127.0.0.1:{port}") as client:
+            catalogue = wire.Catalogue.model_validate_json((await client.post(wire.MODELS_PATH, json={})).content)
+            sent = images(12)
+            digests = [bundle.digest, second_bundle.digest] * 6
+            answers = await asyncio.gather(
+                *(screen(client, image, digest) for image, digest in zip(sent, digests, strict=True))
+            )
+    finally:
+        await asyncio.to_thread(starting.__exit__, None, None, None)
+    assert [(model.role, model.digest) for model in catalogue.models] == [
+        (wire.ModelRole.ACTIVE, bundle.digest),
+        (wire.ModelRole.SHADOW, second_bundle.digest),
+    ]
+    engines = {each.digest: ScreeningEngine.from_bundle(each, device="cpu") for each in (bundle, second_bundle)}
+    for image, digest, answer in zip(sent, digests, answers, strict=True):
+        (expected,) = engines[digest].screen([image])
+        assert isinstance(expected, ImageScore)
+        assert answer.digest == digest
+        assert answer.logit == pytest.approx(expected.logit, abs=0.05)
+
+
+def _serve_in_vain(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the server's command with settings that it cannot start with."""
+    command = [sys.executable, "-m", "bentoml", "serve", "inference_service.server:Screening", "--port", "0"]
+    env = {
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_HOME": str(folder / "bentoml"),
+        **{f"RADRELAY_INFERENCE_{name}": value for name, value in settings.items()},
+    }
+    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False)
 
 
 def _metric(exposition: str, name: str) -> float:

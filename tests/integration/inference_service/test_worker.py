@@ -6,6 +6,7 @@ import io
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from radrelay_shared.events import (
     Event,
     InferenceCompleted,
     InferenceFailed,
+    InferenceShadowScored,
     InferenceStarted,
     InstanceStored,
     Urgency,
@@ -39,7 +41,7 @@ from radrelay_shared.events import (
 from radrelay_shared.messaging import NatsSettings, Publisher, connect, ensure_topology
 from radrelay_shared.objects import S3ObjectStore, keys
 from support.dicom_files import encode, set_pixels
-from support.inference import free_port, working
+from support.inference import free_port, serving, working
 from support.stack import Infrastructure
 
 ENOUGH_S = 90.0
@@ -169,6 +171,31 @@ async def test_a_stored_phantom_ends_with_a_result_and_its_pictures(
     assert (cam_yx.shape, cam_yx.dtype) == ((3, 3), np.float32)
     assert (await site.objects.get(result.source_key)) == phantom(1)
     assert worker.poll() is None
+
+
+async def test_a_shadow_is_recorded_and_its_score_is_no_result(
+    infra: Infrastructure, site: Site, bundle: Bundle, second_bundle: Bundle, tmp_path: Path
+) -> None:
+    port = free_port()
+    shadow = {"RADRELAY_INFERENCE_SHADOW_BUNDLE_DIRS": str(second_bundle.directory)}
+    async with AsyncExitStack() as stack:
+        server = serving(bundle.directory, tmp_path, port=port, **shadow)
+        await asyncio.to_thread(server.__enter__)
+        stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
+        worker = working(infra, f"http://127.0.0.1:{port}", tmp_path)
+        await asyncio.to_thread(worker.__enter__)
+        stack.push_async_callback(asyncio.to_thread, worker.__exit__, None, None, None)
+        stored = [await site.store(phantom(seed)) for seed in range(3)]
+        results = await site.ends(stored)
+        shadows = await site.until(3, InferenceShadowScored)
+    assert {event.data.model.digest for event in results.values()} == {bundle.digest}
+    for event in shadows:
+        shown = results[event.data.instance_id].data
+        assert event.data.model.digest == second_bundle.digest
+        assert (event.data.shown_model_digest, event.data.shown_probability) == (bundle.digest, shown.probability)
+        assert event.data.probability != shown.probability
+        key = keys.shadow(site.tenant, event.data.instance_id, second_bundle.digest)
+        assert parse_event(await site.objects.get(key)) == event
 
 
 async def test_the_same_event_twice_gives_the_same_keys_and_the_same_event(

@@ -158,7 +158,7 @@ def test_a_bad_image_does_not_touch_its_neighbours(small_bundle: Bundle) -> None
 
 
 class _NotFinite:
-    description = "broken"
+    name = description = "broken"
 
     def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
         return [max_batch_size]

@@ -11,23 +11,24 @@ import numpy.typing as npt
 import pytest
 
 from inference_service.bundles import Bundle
-from inference_service.bundles.image_spec import ImageSpec
+from inference_service.bundles.image_spec import EveryFrame, ImageSpec
 from inference_service.handlers import give_up, screen_instance
 from inference_service.imaging import (
     Heatmap,
     Placement,
-    PreparedImage,
+    PreparedFrame,
     Refusal,
     RefusalReason,
-    prepare_image,
+    prepare_frames,
     render_heatmap,
 )
 from inference_service.ports import ModelChanged, ModelFault, Ports
-from inference_service.wire import ImageResult, ModelInfo
+from inference_service.wire import Catalogue, ImageResult, ModelInfo, ModelRole
 from radrelay_shared.events import (
     Event,
     InferenceCompleted,
     InferenceFailed,
+    InferenceShadowScored,
     InferenceStarted,
     InstanceStored,
     Urgency,
@@ -35,8 +36,9 @@ from radrelay_shared.events import (
 )
 from radrelay_shared.messaging import Delivery, PublishError
 from radrelay_shared.objects import ObjectNotFound, keys
-from support.dicom_files import encode, image
+from support.dicom_files import encode, image, set_pixels
 from support.events import CT_IMAGE_STORAGE, dicom_uid
+from support.models import catalogue, model_info
 
 TENANT = "north"
 FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -63,8 +65,8 @@ class MemoryObjects:
 
 
 class InProcessImaging:
-    async def prepare(self, content: bytes, spec: ImageSpec) -> PreparedImage:
-        return prepare_image(content, spec)
+    async def prepare(self, content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+        return prepare_frames(content, spec)
 
     async def render(self, cam_yx: npt.NDArray[np.float32], placement: Placement) -> Heatmap:
         return render_heatmap(cam_yx, placement)
@@ -72,29 +74,32 @@ class InProcessImaging:
 
 @dataclass
 class FakeModel:
-    info_now: ModelInfo
-    probability: float = 0.9
-    changes: list[str] = field(default_factory=list)
-    fault: ModelFault | None = None
-    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    """Scores whatever comes with `probability`, or a frame with the number that its first pixel holds."""
 
-    async def info(self) -> ModelInfo:
-        return self.info_now
+    models: list[ModelInfo]
+    probability: float = 0.9
+    by_first_pixel: bool = False
+    changes: list[str] = field(default_factory=list)
+    faults: dict[str, Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def catalogue(self) -> Catalogue:
+        return catalogue(*self.models)
 
     async def screen(self, image_cyx: npt.NDArray[np.uint8], digest: str) -> ImageResult:
-        self.shapes.append(image_cyx.shape)
-        if self.fault is not None:
-            raise self.fault
+        self.asked.append(digest)
+        if digest in self.faults:
+            raise self.faults[digest]
         if self.changes:
-            self.info_now = self.info_now.model_copy(update={"digest": self.changes.pop()})
+            self.models[0] = self.models[0].model_copy(update={"digest": self.changes.pop()})
             raise ModelChanged
-        assert digest == self.info_now.digest
+        assert digest in {model.digest for model in self.models}
         cam = np.eye(3, dtype=np.float32)
         return ImageResult(
             digest=digest,
             logit=1.0,
             probability_raw=0.7,
-            probability=self.probability,
+            probability=float(image_cyx[0, 0, 0]) / 255 if self.by_first_pixel else self.probability,
             cam_shape=(3, 3),
             cam_base64=ImageResult.encode_cam(cam),
             model_s=0.05,
@@ -135,20 +140,8 @@ class World:
 
 @pytest.fixture
 def world(small_bundle: Bundle) -> World:
-    manifest = small_bundle.manifest
-    info = ModelInfo(
-        name=manifest.name,
-        version=manifest.version,
-        digest=FIRST,
-        label=manifest.label,
-        finding=manifest.finding,
-        intended_use=manifest.intended_use,
-        thresholds=manifest.thresholds,
-        image=manifest.image,
-        max_batch_size=8,
-        runtime="fake",
-    )
-    return World(MemoryObjects(), FakeModel(info), RecordedEvents())
+    model = FakeModel([model_info(small_bundle, digest=FIRST)])
+    return World(MemoryObjects(), model, RecordedEvents())
 
 
 def stored(
@@ -238,7 +231,7 @@ async def test_a_refused_image_is_announced_as_failed_and_needs_no_retry(world: 
 
 
 async def test_a_fault_of_the_model_is_announced_with_its_reason(world: World) -> None:
-    world.model.fault = ModelFault("model_not_finite", "the model gave no finite number")
+    world.model.faults[FIRST] = ModelFault("model_not_finite", "the model gave no finite number")
     await screen_instance(stored(world, ct()), world.ports)
     (event,) = world.events.of(InferenceFailed)
     assert (event.data.reason, event.data.detail) == ("model_not_finite", "the model gave no finite number")
@@ -250,13 +243,101 @@ async def test_an_image_is_prepared_again_for_a_model_that_changed(world: World)
     (event,) = world.events.of(InferenceCompleted)
     assert event.data.model.digest == SECOND
     assert SECOND.removeprefix("sha256:") in event.data.cam_key
-    assert len(world.model.shapes) == 2
+    assert world.model.asked == [FIRST, SECOND]
 
 
 async def test_a_model_that_never_stops_changing_is_left_to_a_later_attempt(world: World) -> None:
     world.model.changes = [FIRST, SECOND] * 5
     with pytest.raises(ModelChanged):
         await screen_instance(stored(world, ct()), world.ports)
+
+
+def takes(model: ModelInfo, **accepts: list[str]) -> ModelInfo:
+    """The model with another intended use."""
+    image_spec = model.image.model_dump()
+    image_spec["accepts"] |= accepts
+    return model.model_copy(update={"image": ImageSpec.model_validate(image_spec)})
+
+
+async def test_an_image_goes_to_the_first_model_that_takes_it(world: World) -> None:
+    chest = takes(world.model.models[0], body_parts=["CHEST"])
+    world.model.models = [chest.model_copy(update={"digest": SECOND}), world.model.models[0]]
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceCompleted)
+    assert event.data.model.digest == FIRST
+
+
+async def test_an_image_that_no_model_takes_gets_the_reason_of_each_and_no_number(world: World) -> None:
+    world.model.models = [takes(world.model.models[0], body_parts=["CHEST"])]
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceFailed)
+    assert event.data.reason == RefusalReason.OUTSIDE_INTENDED_USE
+    assert event.data.detail.startswith("No model takes this image: body part is not one of CHEST (head-ct-haemorrhage")
+    assert world.model.asked == []
+
+
+def with_shadow(world: World, **accepts: list[str]) -> None:
+    shadow = world.model.models[0].model_copy(update={"digest": SECOND, "role": ModelRole.SHADOW})
+    world.model.models.append(takes(shadow, **accepts))
+
+
+async def test_a_shadow_is_recorded_after_the_result_and_is_none(world: World) -> None:
+    with_shadow(world)
+    delivery = stored(world, ct())
+    await screen_instance(delivery, world.ports)
+    kinds = [type(event.data) for event in world.events.published]
+    assert kinds == [InferenceStarted, InferenceCompleted, InferenceShadowScored]
+    completed, shadow = world.events.published[1:]
+    assert completed.data.model.digest == FIRST
+    assert (shadow.data.model.digest, shadow.data.shown_model_digest) == (SECOND, FIRST)
+    key = keys.shadow(TENANT, delivery.event.data.instance_id, SECOND)
+    assert world.objects.content[key] == shadow.to_json()
+
+
+@pytest.mark.parametrize("fault", [ModelFault("model_not_finite", "why"), ConnectionError("away")])
+async def test_a_shadow_that_fails_leaves_the_result_alone(world: World, fault: Exception) -> None:
+    with_shadow(world)
+    world.model.faults[SECOND] = fault
+    await screen_instance(stored(world, ct()), world.ports)
+    assert [type(event.data) for event in world.events.published] == [InferenceStarted, InferenceCompleted]
+
+
+async def test_a_shadow_alone_gives_no_result(world: World) -> None:
+    with_shadow(world)
+    del world.model.models[0]
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceFailed)
+    assert event.data.reason == RefusalReason.OUTSIDE_INTENDED_USE
+
+
+async def test_a_shadow_is_not_asked_about_an_image_outside_its_own_use(world: World) -> None:
+    with_shadow(world, body_parts=["CHEST"])
+    await screen_instance(stored(world, ct()), world.ports)
+    assert world.model.asked == [FIRST]
+
+
+async def test_the_most_suspicious_frame_gives_the_result_and_the_pictures(world: World) -> None:
+    made = image(rows=16, columns=16)
+    made.RescaleSlope, made.RescaleIntercept, made.NumberOfFrames = 1, -1024, 4
+    levels = (1024, 1064, 1050, 1030)
+    set_pixels(made, np.concatenate([np.full((16, 16), level, "<u2") for level in levels]).tobytes())
+    model = world.model.models[0]
+    every = model.image.model_copy(update={"frames": EveryFrame(rule="every")})
+    world.model.models = [model.model_copy(update={"image": every})]
+    world.model.by_first_pixel = True
+    await screen_instance(stored(world, encode(made)), world.ports)
+    (event,) = world.events.of(InferenceCompleted)
+    assert event.data.provenance.frame_number == 2
+    assert event.data.probability == pytest.approx(0.5, abs=0.01)
+    assert len(world.model.asked) == 4
+
+
+async def test_a_result_says_how_it_was_computed(world: World) -> None:
+    await screen_instance(stored(world, ct()), world.ports)
+    (event,) = world.events.of(InferenceCompleted)
+    assert event.data.provenance.runtime == "fake-float32"
+    assert event.data.provenance.runtime_detail == "fake 1.0 cpu float32"
+    assert event.data.provenance.frame_number == 1
 
 
 async def test_a_missing_object_is_tried_again_and_then_announced_as_missing(world: World) -> None:

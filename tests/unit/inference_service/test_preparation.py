@@ -8,7 +8,8 @@ from pydicom import Dataset
 from pydicom.pixels.processing import apply_voi_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, RLELossless
 
-from inference_service.imaging import prepare_image
+from inference_service.bundles.image_spec import EveryFrame
+from inference_service.imaging import Refusal, prepare_frames
 from support.ct_images import CT, SIZE_PX, ct, plain, prepared, preview_yx, ramp
 from support.dicom_files import encode, image, set_pixels
 
@@ -127,6 +128,29 @@ def test_the_middle_frame_stands_for_a_multi_frame_image(frames: int, middle: in
     assert set(prepared(made, CT).image_cyx[0].ravel()) == {round(10 * middle / 80 * 255)}
 
 
+@pytest.mark.parametrize(
+    ("frames", "at_most", "numbers"), [(1, 64, [1]), (4, 64, [1, 2, 3, 4]), (10, 3, [2, 6, 9]), (3, 1, [2])]
+)
+def test_a_bundle_may_want_every_frame_or_some_that_are_evenly_spread(
+    frames: int, at_most: int, numbers: list[int]
+) -> None:
+    made = ct(np.zeros((64, 64), "<u2"), NumberOfFrames=frames)
+    set_pixels(made, np.concatenate([np.full((64, 64), 1024 + 5 * k, "<u2") for k in range(frames)]).tobytes())
+    every = CT.model_copy(update={"frames": EveryFrame(rule="every", at_most=at_most)})
+    ready = prepare_frames(encode(made), every)
+    assert [each.frame_number for each in ready] == numbers
+    for each in ready:
+        assert set(each.image_cyx[0].ravel()) == {round(5 * (each.frame_number - 1) / 80 * 255)}
+
+
+def test_one_frame_that_cannot_be_decoded_refuses_the_image() -> None:
+    made = ct(np.zeros((64, 64), "<u2"), NumberOfFrames=3)
+    set_pixels(made, np.zeros((2, 64, 64), "<u2").tobytes())
+    every = CT.model_copy(update={"frames": EveryFrame(rule="every")})
+    with pytest.raises(Refusal):
+        prepare_frames(encode(made), every)
+
+
 def test_an_enhanced_image_keeps_its_rescale_in_functional_groups() -> None:
     made = ct(np.zeros((64, 64), "<u2"), NumberOfFrames=3)
     del made.RescaleSlope, made.RescaleIntercept, made.RescaleType
@@ -186,11 +210,13 @@ def test_shrinking_averages_hounsfield_units() -> None:
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
 def test_every_native_transfer_syntax_gives_the_same_array(syntax: Any) -> None:
     made = ct(ramp(">u2" if syntax == ExplicitVRBigEndian else "<u2"))
-    assert np.array_equal(prepare_image(encode(made, syntax), CT).image_cyx, prepared(ct(ramp()), CT).image_cyx)
+    assert np.array_equal(prepare_frames(encode(made, syntax), CT)[0].image_cyx, prepared(ct(ramp()), CT).image_cyx)
 
 
 def test_run_length_encoding_gives_the_same_array() -> None:
     made = ct(ramp())
     encode(made)
     made.compress(RLELossless, generate_instance_uid=False)
-    assert np.array_equal(prepare_image(encode(made, RLELossless), CT).image_cyx, prepared(ct(ramp()), CT).image_cyx)
+    assert np.array_equal(
+        prepare_frames(encode(made, RLELossless), CT)[0].image_cyx, prepared(ct(ramp()), CT).image_cyx
+    )

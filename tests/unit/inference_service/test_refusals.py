@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_files
 from pydicom.uid import MPEG2MPML, DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import Refusal, RefusalReason, dataset, pixels, prepare_image
+from inference_service.imaging import Refusal, RefusalReason, dataset, pixels, prepare_frames
 from support.ct_images import CT, SIZE_PX, ct, preview_yx, ramp, refusal
 from support.dicom_files import encode, set_pixels
 
@@ -124,7 +124,7 @@ def test_every_file_that_pydicom_ships_gives_an_array_or_a_named_refusal() -> No
         content = path.read_bytes()
         for each in (spec, CT):
             try:
-                ready = prepare_image(content, each)
+                (ready,) = prepare_frames(content, each)
             except Refusal as refused:
                 outcomes[refused.reason] = outcomes.get(refused.reason, 0) + 1
             else:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from inference_service.imaging.preparation import prepare_image
+from inference_service.imaging.preparation import prepare_frames
 from radrelay_phantoms import Phantom, sample
 from radrelay_phantoms.dicom import write_dicom
 from radrelay_training.plan import Plan, Split, image_spec
@@ -35,7 +35,7 @@ def prepare_phantom(phantom: Phantom, size_px: int) -> tuple[npt.NDArray[np.uint
     """The network's array (channels, size, size) and the lesion's mask (size, size) of one phantom."""
     file = BytesIO()
     write_dicom(phantom, file)
-    prepared = prepare_image(file.getvalue(), image_spec(size_px))
+    (prepared,) = prepare_frames(file.getvalue(), image_spec(size_px))
     mask = Image.fromarray(phantom.lesion_mask_yx).resize((size_px, size_px), Image.Resampling.NEAREST)
     return prepared.image_cyx, np.asarray(mask, np.bool_)
 

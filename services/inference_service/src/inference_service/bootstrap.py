@@ -48,14 +48,14 @@ async def open_worker(settings: WorkerSettings, stop: asyncio.Event) -> AsyncIte
 
         async def consume() -> None:
             try:
-                info = await model.info()
+                catalogue = await model.catalogue()
             except ModelAway:
                 return  # told to stop before the model server ever answered
             consumer = Consumer(
                 js,
                 durables.INFERENCE_LANES,
                 partial(screen_instance, ports=ports),
-                max_in_flight=BATCHES_IN_HAND * info.max_batch_size,
+                max_in_flight=BATCHES_IN_HAND * catalogue.max_batch_size,
                 on_exhausted=partial(give_up, ports=ports),
             )
             await consumer.run(stop)

@@ -7,25 +7,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from inference_service.domain.identity import completed_id, failed_id, started_id
-from inference_service.domain.triage import triage
-from inference_service.imaging import Heatmap, PreparedImage, Refusal
-from inference_service.metrics import COMPLETED, FAILED, QUEUE_WAIT_S, STAGE_S
+from inference_service import announcements
+from inference_service.announcements import Scored
+from inference_service.domain.selection import OutsideIntendedUse, Selection, select_models
+from inference_service.imaging import Heatmap, PreparedFrame, Refusal, RefusalReason
+from inference_service.metrics import COMPLETED, FAILED, QUEUE_WAIT_S, SHADOWED, STAGE_S
 from inference_service.ports import ModelChanged, ModelFault, Ports
 from inference_service.wire import ImageResult, ModelInfo
-from radrelay_shared.events import (
-    InferenceCompleted,
-    InferenceFailed,
-    InferenceStarted,
-    InstanceStored,
-    ModelRef,
-    make_event,
-)
+from radrelay_shared.events import InstanceStored
 from radrelay_shared.messaging import Delivery
 from radrelay_shared.objects import ObjectNotFound, keys
 from radrelay_shared.observability import get_tracer
 
-SOURCE: Final = "/radrelay/inference"
 RETRIES_EXHAUSTED: Final = "retries_exhausted"
 OBJECT_MISSING: Final = "object_missing"
 _MODEL_CHANGES: Final = 3
@@ -33,12 +26,14 @@ _MODEL_CHANGES: Final = 3
 _log = logging.getLogger(__name__)
 _tracer = get_tracer(__name__)
 
+Frames = tuple[PreparedFrame, ...]
+
 
 async def screen_instance(delivery: Delivery, ports: Ports) -> None:
     """Fetch, prepare, score and explain one image; announce its result, or why it gets none.
 
     Everything is written before it is announced, to keys that follow from image and model, so a repeat overwrites the
-    same objects and announces the same event.
+    same objects and announces the same event. Models on trial come last: they never delay or endanger the result.
 
     Raises:
         ObjectNotFound: the file is not there (yet); worth trying again, like any other fault of a dependency.
@@ -47,17 +42,24 @@ async def screen_instance(delivery: Delivery, ports: Ports) -> None:
     started_at = datetime.now(UTC)
     queue_wait_s = max(0.0, (started_at - delivery.event.time).total_seconds())
     QUEUE_WAIT_S.observe(queue_wait_s)
-    await _announce_start(delivery, stored, started_at, ports)
+    await ports.events.publish(announcements.started(delivery, started_at))
     try:
-        info, prepared, result = await _score(stored, ports)
-    except (Refusal, ModelFault) as refusal:
-        await _announce_failure(delivery, str(refusal.reason), refusal.detail, ports)
+        selection, frames, shown = await _score(stored, ports)
+    except OutsideIntendedUse as outside:
+        await _fail(delivery, RefusalReason.OUTSIDE_INTENDED_USE, outside.detail, ports)
         return
+    except (Refusal, ModelFault) as refusal:
+        await _fail(delivery, str(refusal.reason), refusal.detail, ports)
+        return
+    chosen = next(frame for frame in frames if frame.frame_number == shown.frame_number)
     with _stage("render"):
-        heatmap = await ports.imaging.render(result.cam_yx(), prepared.placement)
+        heatmap = await ports.imaging.render(shown.result.cam_yx(), chosen.placement)
     with _stage("write"):
-        await _write(delivery.tenant, stored, info.digest, prepared, heatmap, ports)
-    await _announce_result(delivery, info, result, queue_wait_s, ports)
+        await _write(delivery.tenant, stored, shown.model.digest, chosen, heatmap, ports)
+    await ports.events.publish(announcements.completed(delivery, shown, queue_wait_s=queue_wait_s))
+    COMPLETED.inc()
+    for model in selection.shadows:
+        await _shadow(delivery, model, shown, frames, ports)
 
 
 async def give_up(delivery: Delivery, reason: str, ports: Ports) -> None:
@@ -69,31 +71,74 @@ async def give_up(delivery: Delivery, reason: str, ports: Ports) -> None:
         ports: only the events are used.
     """
     if reason == ObjectNotFound.__name__:
-        await _announce_failure(delivery, OBJECT_MISSING, "The stored file is not in the object store.", ports)
+        await _fail(delivery, OBJECT_MISSING, "The stored file is not in the object store.", ports)
     else:
         detail = f"Given up after {delivery.attempt} attempts ({reason})."
-        await _announce_failure(delivery, RETRIES_EXHAUSTED, detail, ports)
+        await _fail(delivery, RETRIES_EXHAUSTED, detail, ports)
 
 
-async def _score(stored: InstanceStored, ports: Ports) -> tuple[ModelInfo, PreparedImage, ImageResult]:
+async def _score(stored: InstanceStored, ports: Ports) -> tuple[Selection, Frames, Scored]:
     for _ in range(_MODEL_CHANGES):
-        info = await ports.model.info()
-        prepared = await _prepare(stored, info, ports)
+        catalogue = await ports.model.catalogue()
+        selection = select_models(
+            catalogue.models,
+            modality=stored.modality,
+            sop_class_uid=stored.sop_class_uid,
+            body_part=stored.body_part,
+        )
+        frames = await _prepare(stored, selection.shown, ports)
         try:
             with _stage("model"):
-                return info, prepared, await ports.model.screen(prepared.image_cyx, info.digest)
+                return selection, frames, await _screen(frames, selection.shown, ports)
         except ModelChanged:
             _log.info("the model changed; preparing the image again")
     raise ModelChanged
 
 
-async def _prepare(stored: InstanceStored, info: ModelInfo, ports: Ports) -> PreparedImage:
+async def _prepare(stored: InstanceStored, model: ModelInfo, ports: Ports) -> Frames:
     """The file itself is held no longer than this takes."""
     async with ports.room:
         with _stage("fetch"):
             content = await ports.objects.get(stored.object_key)
         with _stage("prepare"):
-            return await ports.imaging.prepare(content, info.image)
+            return await ports.imaging.prepare(content, model.image)
+
+
+async def _screen(frames: Frames, model: ModelInfo, ports: Ports) -> Scored:
+    """The score of the most suspicious frame, the first of equals.
+
+    Raises:
+        ModelChanged, ModelFault: of any frame.
+    """
+    answers = await asyncio.gather(
+        *(ports.model.screen(frame.image_cyx, model.digest) for frame in frames), return_exceptions=True
+    )
+    results: list[ImageResult] = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        results.append(answer)
+    decisive = max(range(len(frames)), key=lambda index: (results[index].probability, results[index].logit, -index))
+    return Scored(model, results[decisive], frames[decisive].frame_number)
+
+
+async def _shadow(delivery: Delivery, model: ModelInfo, shown: Scored, frames: Frames, ports: Ports) -> None:
+    """Score the image with a model on trial, and record what it says."""
+    stored: InstanceStored = delivery.event.data
+    try:
+        if model.image != shown.model.image:
+            frames = await _prepare(stored, model, ports)
+        with _stage("shadow"):
+            scored = await _screen(frames, model, ports)
+        event = announcements.shadow_scored(delivery, scored, shown)
+        key = keys.shadow(delivery.tenant, stored.instance_id, model.digest)
+        await ports.objects.put(key, event.to_json(), content_type="application/json")
+        await ports.events.publish(event)
+    except Exception as error:  # noqa: BLE001  # the case is done: what goes wrong here must not have it tried again
+        SHADOWED.labels("failed").inc()
+        _log.warning("shadow not scored", extra={"digest": model.digest, "error": type(error).__name__})
+    else:
+        SHADOWED.labels("scored").inc()
 
 
 @contextmanager
@@ -103,85 +148,19 @@ def _stage(name: str) -> Iterator[None]:
 
 
 async def _write(
-    tenant: str, stored: InstanceStored, digest: str, prepared: PreparedImage, heatmap: Heatmap, ports: Ports
+    tenant: str, stored: InstanceStored, digest: str, frame: PreparedFrame, heatmap: Heatmap, ports: Ports
 ) -> None:
     instance_id = stored.instance_id
     async with asyncio.TaskGroup() as writes:
         for key, data, content_type in (
-            (keys.preview(tenant, instance_id, digest), prepared.preview_png, "image/png"),
+            (keys.preview(tenant, instance_id, digest), frame.preview_png, "image/png"),
             (keys.overlay(tenant, instance_id, digest), heatmap.overlay_png, "image/png"),
             (keys.cam(tenant, instance_id, digest), heatmap.cam_npy, "application/x-npy"),
         ):
             writes.create_task(ports.objects.put(key, data, content_type=content_type))
 
 
-async def _announce_start(delivery: Delivery, stored: InstanceStored, started_at: datetime, ports: Ports) -> None:
-    data = InferenceStarted(
-        instance_id=stored.instance_id,
-        batch_id=stored.batch_id,
-        owner_id=stored.owner_id,
-        attempt=delivery.attempt,
-        started_at=started_at,
-    )
-    event_id = started_id(stored.instance_id, delivery.attempt)
-    await ports.events.publish(make_event(data, tenant=delivery.tenant, source=SOURCE, event_id=event_id))
-
-
-async def _announce_result(
-    delivery: Delivery, info: ModelInfo, result: ImageResult, queue_wait_s: float, ports: Ports
-) -> None:
-    stored: InstanceStored = delivery.event.data
-    tenant, instance_id = delivery.tenant, stored.instance_id
-    verdict = triage(result.probability, info.thresholds)
-    data = InferenceCompleted(
-        instance_id=instance_id,
-        batch_id=stored.batch_id,
-        owner_id=stored.owner_id,
-        sop_instance_uid=stored.sop_instance_uid,
-        sop_class_uid=stored.sop_class_uid,
-        study_instance_uid=stored.study_instance_uid,
-        series_instance_uid=stored.series_instance_uid,
-        modality=stored.modality,
-        body_part=stored.body_part,
-        model=ModelRef(
-            name=info.name,
-            version=info.version,
-            digest=info.digest,
-            label=info.label,
-            intended_use=info.intended_use,
-        ),
-        finding=info.finding,
-        positive=verdict.positive,
-        probability_raw=result.probability_raw,
-        probability=result.probability,
-        confidence=verdict.confidence,
-        urgency=verdict.urgency,
-        source_key=stored.object_key,
-        preview_key=keys.preview(tenant, instance_id, info.digest),
-        overlay_key=keys.overlay(tenant, instance_id, info.digest),
-        cam_key=keys.cam(tenant, instance_id, info.digest),
-        received_at=stored.received_at,
-        completed_at=datetime.now(UTC),
-        queue_wait_s=queue_wait_s,
-        model_s=result.model_s,
-    )
-    event_id = completed_id(instance_id, info.digest)
-    await ports.events.publish(make_event(data, tenant=tenant, source=SOURCE, event_id=event_id))
-    COMPLETED.inc()
-
-
-async def _announce_failure(delivery: Delivery, reason: str, detail: str, ports: Ports) -> None:
-    stored: InstanceStored = delivery.event.data
-    data = InferenceFailed(
-        instance_id=stored.instance_id,
-        batch_id=stored.batch_id,
-        owner_id=stored.owner_id,
-        reason=reason,
-        detail=detail,
-        received_at=stored.received_at,
-        failed_at=datetime.now(UTC),
-    )
-    event_id = failed_id(stored.instance_id, reason)
-    await ports.events.publish(make_event(data, tenant=delivery.tenant, source=SOURCE, event_id=event_id))
+async def _fail(delivery: Delivery, reason: str, detail: str, ports: Ports) -> None:
+    await ports.events.publish(announcements.failed(delivery, reason, detail))
     FAILED.labels(reason).inc()
-    _log.info("case failed", extra={"instance_id": str(stored.instance_id), "reason": reason})
+    _log.info("case failed", extra={"instance_id": str(delivery.event.data.instance_id), "reason": reason})

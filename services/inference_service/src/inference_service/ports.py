@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import Heatmap, Placement, PreparedImage
-from inference_service.wire import ImageResult, ModelInfo
+from inference_service.imaging import Heatmap, Placement, PreparedFrame
+from inference_service.wire import Catalogue, ImageResult
 from radrelay_shared.events import Event
 from radrelay_shared.objects import ObjectStore
 
 
 class ModelChanged(Exception):
-    """The image was prepared for a model that is no longer loaded: ask for the new one and prepare it again."""
+    """The image was prepared for a model that is no longer loaded: ask what is and prepare it again."""
 
 
 class ModelFault(Exception):
@@ -30,14 +30,14 @@ class ModelFault(Exception):
 class Model(Protocol):
     """The model server."""
 
-    async def info(self) -> ModelInfo:
+    async def catalogue(self) -> Catalogue:
         """What is loaded; waits while the server is away."""
 
     async def screen(self, image_cyx: npt.NDArray[np.uint8], digest: str) -> ImageResult:
         """Score one image; waits while the server is away or overloaded.
 
         Raises:
-            ModelChanged: another model is loaded than the one with `digest`.
+            ModelChanged: no model with `digest` is loaded.
             ModelFault: the model has no answer for this image.
         """
 
@@ -45,8 +45,8 @@ class Model(Protocol):
 class Imaging(Protocol):
     """Work on pixels, away from the event loop."""
 
-    async def prepare(self, content: bytes, spec: ImageSpec) -> PreparedImage:
-        """See `imaging.prepare_image`.
+    async def prepare(self, content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+        """See `imaging.prepare_frames`.
 
         Raises:
             Refusal: the image cannot or must not be screened, or decoding it crashes or hangs.

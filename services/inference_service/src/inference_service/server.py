@@ -91,31 +91,36 @@ class ImageAnswer(bentoml.IODescriptor):  # type: ignore[misc]  # the same
     logging={"access": {"enabled": False}},
 )
 class Screening:
-    """Holds one model, warmed up before the port answers, and screens batches of images with it."""
+    """Holds models, warmed up before the port answers, and screens batches of images with them."""
 
     def __init__(self) -> None:
         settings = ServerSettings()
         configure("inference-server", settings.observability)
         _log_as_we_do("bentoml")
         never_hold_requests()
-        bundle = load_bundle(settings.bundle_dir)
-        self._engine = ScreeningEngine.from_bundle(bundle, device=settings.device, runtime=settings.runtime)
-        self._engine.warm_up(bundle, max_batch_size=_BATCHING.max_batch_size)
-        self._info = describe(bundle, runtime=self._engine.runtime_description)
+        self._engines: dict[str, ScreeningEngine] = {}
+        models = []
+        for role, bundle in load_bundles(settings):
+            engine = ScreeningEngine.from_bundle(bundle, device=settings.device, runtime=settings.runtime)
+            engine.warm_up(bundle, max_batch_size=_BATCHING.max_batch_size)
+            self._engines[bundle.digest] = engine
+            models.append(describe(bundle, role, engine))
+        self._catalogue = wire.Catalogue(models=tuple(models), max_batch_size=_BATCHING.max_batch_size)
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same
     @staticmethod
-    def verify_bundle() -> None:
-        """Try the bundle before any process is started, so that a broken one ends the command with its message."""
+    def verify_bundles() -> None:
+        """Try the bundles before any process is started, so that a broken one ends the command with its message."""
         try:
-            load_network(load_bundle(ServerSettings().bundle_dir))
+            for _, bundle in load_bundles(ServerSettings()):
+                load_network(bundle)
         except BundleError as error:
             sys.exit(f"The model bundle cannot be served. {error}")
 
-    @bentoml.api(route=wire.MODEL_PATH)  # type: ignore[untyped-decorator]  # the same
-    def model(self) -> wire.ModelInfo:
+    @bentoml.api(route=wire.MODELS_PATH)  # type: ignore[untyped-decorator]  # the same
+    def models(self) -> wire.Catalogue:
         """What is loaded, and how images have to be prepared for it."""
-        return self._info
+        return self._catalogue
 
     @bentoml.api(  # type: ignore[untyped-decorator]  # the same
         route=wire.SCREEN_PATH,
@@ -127,25 +132,45 @@ class Screening:
     )
     def screen(self, images: list[Submission]) -> list[wire.ImageResult | wire.ImageError]:
         """One answer for each image; one that cannot be screened does not touch its neighbours."""
-        digest = self._info.digest
-        current = [index for index, image in enumerate(images) if image.digest == digest]
-        stale = wire.ImageError(reason=wire.MODEL_CHANGED, detail=f"the model that is loaded is {digest}")
+        stale = wire.ImageError(reason=wire.MODEL_CHANGED, detail="no model of this digest is loaded")
         answers: list[wire.ImageResult | wire.ImageError] = [stale] * len(images)
-        if current:
+        for digest, engine in self._engines.items():
+            own = [index for index, image in enumerate(images) if image.digest == digest]
+            if not own:
+                continue
             started = perf_counter()
-            outcomes = self._engine.screen([images[index].image_cyx for index in current])
+            outcomes = engine.screen([images[index].image_cyx for index in own])
             batch_s = perf_counter() - started
             BATCH_S.observe(batch_s)
-            BATCH_IMAGES.observe(len(current))
-            for index, outcome in zip(current, outcomes, strict=True):
-                answers[index] = _answer(outcome, digest=digest, batch_s=batch_s, batch_size=len(current))
+            BATCH_IMAGES.observe(len(own))
+            for index, outcome in zip(own, outcomes, strict=True):
+                answers[index] = _answer(outcome, digest=digest, batch_s=batch_s, batch_size=len(own))
         return answers
 
 
-def describe(bundle: Bundle, *, runtime: str) -> wire.ModelInfo:
+def load_bundles(settings: ServerSettings) -> list[tuple[wire.ModelRole, Bundle]]:
+    """The bundles that the settings name, verified, in the order in which they are asked whether an image is theirs.
+
+    Raises:
+        BundleError: one of them is broken, or is there twice.
+    """
+    named = [(wire.ModelRole.ACTIVE, path) for path in settings.bundle_dirs]
+    named += [(wire.ModelRole.SHADOW, path) for path in settings.shadow_bundle_dirs]
+    loaded: dict[str, tuple[wire.ModelRole, Bundle]] = {}
+    for role, path in named:
+        bundle = load_bundle(path)
+        if bundle.digest in loaded:
+            other_role, other = loaded[bundle.digest]
+            raise BundleError(path, f"is the bundle in {other.directory}, which is served as {other_role} already")
+        loaded[bundle.digest] = (role, bundle)
+    return list(loaded.values())
+
+
+def describe(bundle: Bundle, role: wire.ModelRole, engine: ScreeningEngine) -> wire.ModelInfo:
     """What a worker has to know of a bundle."""
     manifest = bundle.manifest
     return wire.ModelInfo(
+        role=role,
         name=manifest.name,
         version=manifest.version,
         digest=bundle.digest,
@@ -154,8 +179,8 @@ def describe(bundle: Bundle, *, runtime: str) -> wire.ModelInfo:
         intended_use=manifest.intended_use,
         thresholds=manifest.thresholds,
         image=manifest.image,
-        max_batch_size=_BATCHING.max_batch_size,
-        runtime=runtime,
+        runtime=engine.runtime_name,
+        runtime_detail=engine.runtime_description,
     )
 
 

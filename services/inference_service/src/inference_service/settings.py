@@ -1,16 +1,21 @@
 """Settings of the model server and of the worker, read from `RADRELAY_INFERENCE_*`."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.observability import ObservabilitySettings
 
 _CONFIG: Final = SettingsConfigDict(env_prefix="RADRELAY_INFERENCE_", env_nested_delimiter="__")
+
+
+def _split_paths(value: object) -> object:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
 class BatchingSettings(BaseSettings):
@@ -28,7 +33,10 @@ class ServerSettings(BaseSettings):
 
     model_config = _CONFIG
 
-    bundle_dir: Path
+    bundle_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths), Field(min_length=1)]
+    """Folders of the bundles whose scores are results, separated as in PATH; the first that takes an image gets it."""
+    shadow_bundle_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = ()
+    """Bundles on trial, separated likewise: scored and recorded, never shown."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)

@@ -6,6 +6,7 @@ One request carries one image: its body is a NumPy `.npy` file of uint8 (channel
 
 import base64
 import io
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 import numpy as np
@@ -18,9 +19,9 @@ from inference_service.bundles.manifest import Thresholds
 MODEL_DIGEST_HEADER: Final = "X-Radrelay-Model"
 IMAGE_MEDIA_TYPE: Final = "application/x-npy"
 SCREEN_PATH: Final = "/screen"
-MODEL_PATH: Final = "/model"
+MODELS_PATH: Final = "/models"
 MODEL_CHANGED: Final = "model_changed"
-"""`ImageError.reason` where the image was prepared for another model than the one that is loaded."""
+"""`ImageError.reason` where the image was prepared for a model that is not loaded (any more)."""
 
 _MAX_NPY_HEADER: Final = 1024
 
@@ -29,9 +30,19 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelInfo(_Message):
-    """What a worker has to know of the model that is loaded."""
+class ModelRole(StrEnum):
+    """What becomes of a model's scores."""
 
+    ACTIVE = "active"
+    """They are results."""
+    SHADOW = "shadow"
+    """They are recorded beside the results of another model, and never shown."""
+
+
+class ModelInfo(_Message):
+    """What a worker has to know of a model that is loaded."""
+
+    role: ModelRole
     name: str
     version: str
     digest: str
@@ -40,8 +51,17 @@ class ModelInfo(_Message):
     intended_use: str
     thresholds: Thresholds
     image: ImageSpec
-    max_batch_size: int
     runtime: str
+    """Machine-readable name of what computes it."""
+    runtime_detail: str
+    """Library, device and precision."""
+
+
+class Catalogue(_Message):
+    """All models that are loaded, in the order in which they are asked whether an image is theirs."""
+
+    models: tuple[ModelInfo, ...]
+    max_batch_size: int
 
 
 class ImageResult(_Message):

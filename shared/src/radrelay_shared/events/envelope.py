@@ -14,6 +14,7 @@ from radrelay_shared.events.models import (
     EventData,
     InferenceCompleted,
     InferenceFailed,
+    InferenceShadowScored,
     InferenceStarted,
     InstanceStored,
     ReportCreated,
@@ -27,7 +28,14 @@ DataT = TypeVar("DataT", bound=EventData)
 
 EVENT_DATA: dict[str, type[EventData]] = {
     model.event_type(): model
-    for model in (InstanceStored, InferenceStarted, InferenceCompleted, InferenceFailed, ReportCreated)
+    for model in (
+        InstanceStored,
+        InferenceStarted,
+        InferenceCompleted,
+        InferenceShadowScored,
+        InferenceFailed,
+        ReportCreated,
+    )
 }
 
 

@@ -127,8 +127,22 @@ class ModelRef(BaseModel):
     intended_use: str
 
 
+class Provenance(BaseModel):
+    """How a result was computed: with the model and the image, what it takes to compute it again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    runtime: str = Field(description="Machine-readable name, such as `openvino-bfloat16`.")
+    runtime_detail: str = Field(description="Library with its version, device and precision, for people.")
+    code_version: str = Field(description="Version of the inference service.")
+    frame_number: Annotated[int, Field(ge=1)] = Field(
+        description="Frame that the result and its pictures are of, from 1 as in DICOM."
+    )
+
+
 class _Result(_DicomIdentity):
     model: ModelRef
+    provenance: Provenance | None = Field(default=None, description="Null in events from before it was kept.")
     finding: str = Field(description="What the probability is about.")
     positive: bool
     probability_raw: Probability = Field(description="Sigmoid of the logit, before calibration.")
@@ -157,6 +171,27 @@ class InferenceCompleted(_Result):
     received_at: AwareDatetime
     completed_at: AwareDatetime
     queue_wait_s: Seconds
+    model_s: Seconds
+
+
+class InferenceShadowScored(_DicomIdentity):
+    """A shadow model, which is on trial beside the one whose result is shown, scored the image.
+
+    Not a result: nobody may show it to a clinician or act on it.
+    """
+
+    entity = "inference"
+    event = "shadow_scored"
+
+    model: ModelRef
+    provenance: Provenance
+    finding: str = Field(description="What the probability is about.")
+    probability_raw: Probability = Field(description="Sigmoid of the logit, before calibration.")
+    probability: Probability = Field(description="Calibrated.")
+    shown_model_digest: Digest = Field(description="The model whose result was reported.")
+    shown_probability: Probability = Field(description="Its calibrated probability.")
+    received_at: AwareDatetime
+    scored_at: AwareDatetime
     model_s: Seconds
 
 

@@ -23,5 +23,10 @@ def cam(tenant: str, instance_id: UUID, model_digest: str) -> str:
     return f"{_results(tenant, instance_id, model_digest)}/cam.npy"
 
 
+def shadow(tenant: str, instance_id: UUID, model_digest: str) -> str:
+    """What a model on trial said of the image: the `inference.shadow_scored` event as JSON."""
+    return f"{_results(tenant, instance_id, model_digest)}/shadow.json"
+
+
 def _results(tenant: str, instance_id: UUID, model_digest: str) -> str:
     return f"{tenant}/results/{instance_id}/{model_digest.removeprefix('sha256:')}"

@@ -113,7 +113,6 @@ class Services:
     def _inference(self) -> list[ProcessDefinition | Job]:
         port = self._ports[MODEL_SERVER]
         model_url = f"http://{LOOPBACK}:{port}"
-        bundle = {"BUNDLE_DIR": str(self._bundle)}
         server = ProcessDefinition(
             name=MODEL_SERVER,
             command=(
@@ -121,7 +120,7 @@ class Services:
                 *("--host", LOOPBACK, "--port", str(port)),
             ),
             env={
-                **_prefixed("inference", bundle),
+                **_prefixed("inference", {"BUNDLE_DIRS": str(self._bundle)}),
                 "BENTOML_DO_NOT_TRACK": "True",
                 "BENTOML_HOME": str(self._home.data(MODEL_SERVER)),
             },
@@ -132,7 +131,7 @@ class Services:
             grace_s=_WORKER_GRACE_S,
             ready_timeout_s=_MODEL_READY_TIMEOUT_S,
         )
-        settings = {**self._nats_settings(), **self._object_settings(), "MODEL_URL": model_url, **bundle}
+        settings = {**self._nats_settings(), **self._object_settings(), "MODEL_URL": model_url}
         needs = (nats.NAME, _BUCKET_JOB, MODEL_SERVER)
         return [self._bundle_job(), server, self._worker_process("inference", _prefixed("inference", settings), needs)]
 

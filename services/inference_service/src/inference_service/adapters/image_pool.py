@@ -19,10 +19,10 @@ from inference_service.bundles.image_spec import ImageSpec
 from inference_service.imaging import (
     Heatmap,
     Placement,
-    PreparedImage,
+    PreparedFrame,
     Refusal,
     RefusalReason,
-    prepare_image,
+    prepare_frames,
     render_heatmap,
 )
 from inference_service.metrics import DECODER_LOSSES
@@ -59,14 +59,14 @@ class ImagePool:
     ) -> None:
         await asyncio.to_thread(_discard, self._pool)
 
-    async def prepare(self, content: bytes, spec: ImageSpec) -> PreparedImage:
-        """See `imaging.prepare_image`.
+    async def prepare(self, content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+        """See `imaging.prepare_frames`.
 
         Raises:
             Refusal: as there; also decoder_crashed and decoder_timeout.
         """
         try:
-            return await self._run(prepare_image, content, spec)
+            return await self._run(prepare_frames, content, spec)
         except (ProcessExpired, BrokenProcessPool):
             raise Refusal(RefusalReason.DECODER_CRASHED, f"The decoder died {_TRIES} times on this image.") from None
         except TimeoutError:

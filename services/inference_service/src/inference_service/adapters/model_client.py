@@ -47,7 +47,7 @@ class ModelClient:
         timeout = httpx.Timeout(timeout_s, connect=5.0)
         self._http = httpx.AsyncClient(base_url=base_url, limits=limits, timeout=timeout)
         self._stop = stop
-        self._info: wire.ModelInfo | None = None
+        self._catalogue: wire.Catalogue | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,23 +61,25 @@ class ModelClient:
         """Raise when the server does not answer or its model is not loaded."""
         (await self._http.get("/readyz", timeout=2.0)).raise_for_status()
 
-    async def info(self) -> wire.ModelInfo:
+    async def catalogue(self) -> wire.Catalogue:
         """What is loaded, asked for once and again after a `ModelChanged`.
 
         Raises:
             ModelAway: the worker is stopping and the server does not answer.
         """
-        if self._info is None:
-            response = await self._call(wire.MODEL_PATH, b"{}", {"Content-Type": "application/json"})
-            self._info = wire.ModelInfo.model_validate_json(response.content)
-            _log.info("model server", extra={"digest": self._info.digest, "runtime": self._info.runtime})
-        return self._info
+        if self._catalogue is None:
+            response = await self._call(wire.MODELS_PATH, b"{}", {"Content-Type": "application/json"})
+            self._catalogue = wire.Catalogue.model_validate_json(response.content)
+            for model in self._catalogue.models:
+                loaded = {"digest": model.digest, "role": model.role, "runtime": model.runtime}
+                _log.info("model server", extra=loaded)
+        return self._catalogue
 
     async def screen(self, image_cyx: npt.NDArray[np.uint8], digest: str) -> wire.ImageResult:
         """Score one image; see `ports.Model`.
 
         Raises:
-            ModelChanged: another model is loaded.
+            ModelChanged: that model is not loaded.
             ModelFault: the model has no answer for this image.
             ModelAway: the worker is stopping and the server does not answer.
             httpx.HTTPError: the server failed on this call, or broke it off several times.
@@ -90,7 +92,7 @@ class ModelClient:
         if isinstance(answer, wire.ImageResult):
             return answer
         if answer.reason == wire.MODEL_CHANGED:
-            self._info = None
+            self._catalogue = None
             raise ModelChanged
         raise ModelFault(f"model_{answer.reason}", answer.detail)
 

@@ -64,6 +64,19 @@ class VoiGreyscale(Strict):
         return 1
 
 
+class MiddleFrame(Strict):
+    """A multi-frame image is represented by its middle frame, the later of two."""
+
+    rule: Literal["middle"] = "middle"
+
+
+class EveryFrame(Strict):
+    """Every frame is scored, or `at_most` of them evenly spread; the image's result is its most suspicious frame's."""
+
+    rule: Literal["every"]
+    at_most: Annotated[int, Field(ge=1, le=256)] = 64
+
+
 class ImageSpec(Strict):
     """Everything that turns a DICOM file into the model's array."""
 
@@ -71,6 +84,8 @@ class ImageSpec(Strict):
     """Side of the square input."""
     accepts: Accepts
     channels: Annotated[CtWindows | VoiGreyscale, Field(discriminator="kind")]
+    frames: Annotated[MiddleFrame | EveryFrame, Field(discriminator="rule")] = MiddleFrame()
+    """Which frames of a multi-frame image are scored."""
 
     @property
     def shape_cyx(self) -> tuple[int, int, int]:

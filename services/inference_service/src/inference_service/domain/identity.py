@@ -16,6 +16,11 @@ def completed_id(instance_id: UUID, model_digest: str) -> str:
     return _derive("completed", instance_id, model_digest)
 
 
+def shadow_scored_id(instance_id: UUID, model_digest: str) -> str:
+    """One id for an image and a model on trial."""
+    return _derive("shadow_scored", instance_id, model_digest)
+
+
 def failed_id(instance_id: UUID, reason: str) -> str:
     """One id for an image and a reason, so that a replay that fails for another reason is heard."""
     return _derive("failed", instance_id, reason)

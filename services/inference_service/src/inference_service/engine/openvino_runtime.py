@@ -46,8 +46,14 @@ class OpenVinoRuntime:
         compiled = _compile(openvino, _convert(openvino, explainer, manifest))
         self._request = compiled.create_infer_request()
         precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self._precision = _NAMES.get(precision, precision)
         version = openvino.__version__.split("-")[0]
-        self._description = f"openvino {version} cpu {_NAMES.get(precision, precision)}"
+        self._description = f"openvino {version} cpu {self._precision}"
+
+    @property
+    def name(self) -> str:
+        """Machine-readable name; see `Runtime`."""
+        return f"openvino-{self._precision}"
 
     @property
     def description(self) -> str:

@@ -21,6 +21,10 @@ class Runtime(Protocol):
     """Runs one network on one device."""
 
     @property
+    def name(self) -> str:
+        """Machine-readable name of library and precision, such as `openvino-bfloat16`."""
+
+    @property
     def description(self) -> str:
         """Library, device and precision, for logs and for the model's information page."""
 

@@ -73,6 +73,11 @@ class ScreeningEngine:
         """Library, device and precision."""
         return self._runtime.description
 
+    @property
+    def runtime_name(self) -> str:
+        """Machine-readable name of the runtime, as `choose_runtime` takes it."""
+        return self._runtime.name
+
     def warm_up(self, bundle: Bundle, *, max_batch_size: int) -> None:
         """Run empty images in every shape that comes up, so that no case pays for what is done once.
 

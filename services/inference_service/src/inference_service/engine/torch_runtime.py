@@ -57,6 +57,11 @@ class TorchRuntime:
         return self._explain
 
     @property
+    def name(self) -> str:
+        """Machine-readable name; see `Runtime`."""
+        return f"torch-{str(self._dtype).removeprefix('torch.')}"
+
+    @property
     def description(self) -> str:
         """Library, device and precision."""
         return f"torch {torch.__version__} {self._device.type} {str(self._dtype).removeprefix('torch.')}"

@@ -2,15 +2,15 @@
 
 from inference_service.imaging.geometry import Placement
 from inference_service.imaging.heatmap import Heatmap, render_heatmap
-from inference_service.imaging.preparation import PreparedImage, prepare_image
+from inference_service.imaging.preparation import PreparedFrame, prepare_frames
 from inference_service.imaging.refusal import Refusal, RefusalReason
 
 __all__ = [
     "Heatmap",
     "Placement",
-    "PreparedImage",
+    "PreparedFrame",
     "Refusal",
     "RefusalReason",
-    "prepare_image",
+    "prepare_frames",
     "render_heatmap",
 ]

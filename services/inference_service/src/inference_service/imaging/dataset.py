@@ -10,6 +10,7 @@ from pydicom.filereader import read_dataset as read_elements
 from pydicom.filereader import read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from inference_service.bundles.image_spec import EveryFrame, MiddleFrame
 from inference_service.imaging.refusal import Refusal, RefusalReason, refusing
 
 MAX_INFLATED_BYTES: Final = 512 * 1024 * 1024
@@ -61,9 +62,14 @@ def frame_view(dataset: Dataset, frame: int) -> Dataset:
     return view
 
 
-def middle_frame(dataset: Dataset) -> int:
-    """Index from 0 of the frame that stands for a multi-frame image: the one in the middle, the later of two."""
-    return int(dataset.get("NumberOfFrames") or 1) // 2
+def chosen_frames(dataset: Dataset, rule: MiddleFrame | EveryFrame) -> list[int]:
+    """Indices from 0, rising, of the frames that a bundle wants of an image."""
+    count = max(1, int(dataset.get("NumberOfFrames") or 1))
+    if isinstance(rule, MiddleFrame):
+        return [count // 2]
+    wanted = min(count, rule.at_most)
+    # The middle of each of `wanted` equal parts, so that neither end is favoured.
+    return [(2 * part + 1) * count // (2 * wanted) for part in range(wanted)]
 
 
 def _check_inflated_size(content: bytes) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 
 from inference_service.bundles.image_spec import Accepts, CtWindows, ImageSpec
-from inference_service.imaging.dataset import frame_view, middle_frame, read_dataset
+from inference_service.imaging.dataset import chosen_frames, frame_view, read_dataset
 from inference_service.imaging.geometry import Placement, pixel_aspect, place
 from inference_service.imaging.intensity import AIR_HU, apply_ct_window, apply_own_voi, check_hounsfield, to_uint8
 from inference_service.imaging.pixels import Float32Array, decode_frame, is_monochrome
@@ -17,9 +17,11 @@ from inference_service.imaging.refusal import Refusal, RefusalReason, refusing
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedImage:
-    """One image, ready for the model and for people."""
+class PreparedFrame:
+    """One frame of an image, ready for the model and for people."""
 
+    frame_number: int
+    """From 1, as DICOM counts frames; 1 for an image that has only one."""
     image_cyx: npt.NDArray[np.uint8]
     """(channels, size, size) as `ImageSpec.shape_cyx` says; padding is 0, the level of air."""
     preview_png: bytes
@@ -27,20 +29,26 @@ class PreparedImage:
     placement: Placement
 
 
-def prepare_image(content: bytes, spec: ImageSpec) -> PreparedImage:
-    """Decode a DICOM file and make the model's array and the preview.
+def prepare_frames(content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+    """Decode a DICOM file and make the model's array and the preview of each frame that the model wants.
 
-    Of a multi-frame image the middle frame is taken. The image is scaled to fit the square input with the shape that
-    its pixel spacing gives it, and centred. Shrinking averages over all source pixels (triangle filter), on Hounsfield
-    units before any window for CT, as a scanner with larger pixels would.
+    An image without frames has one. A frame is scaled to fit the square input with the shape that its pixel spacing
+    gives it, and centred. Shrinking averages over all source pixels (triangle filter), on Hounsfield units before any
+    window for CT, as a scanner with larger pixels would.
 
     Raises:
-        Refusal: the image cannot or must not be screened; see `RefusalReason`.
+        Refusal: the image cannot or must not be screened; see `RefusalReason`. One frame that cannot be read refuses
+            the image: what is in it is not known.
     """
     dataset = read_dataset(content)
     with refusing(RefusalReason.MALFORMED_ATTRIBUTES, "An attribute that the image needs is damaged"):
         _check_intended_use(dataset, spec.accepts)
-        frame = middle_frame(dataset)
+        frames = chosen_frames(dataset, spec.frames)
+    return tuple(_prepare(dataset, frame, spec) for frame in frames)
+
+
+def _prepare(dataset: FileDataset, frame: int, spec: ImageSpec) -> PreparedFrame:
+    with refusing(RefusalReason.MALFORMED_ATTRIBUTES, "An attribute that the image needs is damaged"):
         view = frame_view(dataset, frame)
         aspect = pixel_aspect(view)
     values_yx = decode_frame(dataset, view, frame)
@@ -56,7 +64,7 @@ def prepare_image(content: bytes, spec: ImageSpec) -> PreparedImage:
             levels_yx = np.clip(apply_own_voi(values_yx, view), 0.0, 1.0) if is_monochrome(view) else values_yx
         image_cyx = to_uint8(_into_square(levels_yx, placement, fill=0.0))[np.newaxis]
         preview_yx = to_uint8(_resize(levels_yx, placement.preview_size))
-    return PreparedImage(image_cyx, encode_png(preview_yx), placement)
+    return PreparedFrame(frame + 1, image_cyx, encode_png(preview_yx), placement)
 
 
 def _check_intended_use(dataset: Dataset, accepts: Accepts) -> None:
