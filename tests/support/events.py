@@ -13,6 +13,7 @@ from radrelay_shared.events import (
     InferenceFailed,
     InstanceStored,
     ModelRef,
+    Provenance,
     ReportCreated,
     Urgency,
     make_event,
@@ -29,6 +30,9 @@ UNTRAINED = ModelRef(
     digest="sha256:" + "5e" * 32,
     label="untrained",
     intended_use="For demonstration and research. Not for clinical use.",
+)
+PROVENANCE = Provenance(
+    runtime="torch-float32", runtime_detail="torch 2.14.1 cpu float32", code_version="0.1.0", frame_number=1
 )
 
 
@@ -111,6 +115,7 @@ def _result(instance_id: UUID) -> dict[str, Any]:
         "modality": "CT",
         "body_part": "HEAD",
         "model": UNTRAINED,
+        "provenance": PROVENANCE,
         "finding": "intracranial haemorrhage",
         "positive": True,
         "probability_raw": 0.91,

@@ -18,6 +18,7 @@ from support.tenants import new_tenant
 from support.tokens import TestIssuer
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
+DICOM = bytes(128) + b"DICM" + b"data set"
 NPY = b"\x93NUMPY" + b"map" * 100
 
 
@@ -36,6 +37,7 @@ async def persist(database: Database, **changes: Any) -> Report:
 async def store_renderings(objects: S3ObjectStore, report: Report) -> None:
     await objects.put(report.preview_key, PNG + b"image", content_type="image/png")
     await objects.put(report.overlay_key, PNG + b"overlay", content_type="image/png")
+    await objects.put(report.source_key, DICOM, content_type="application/dicom")
     await objects.put(report.cam_key, NPY, content_type="application/octet-stream")
 
 
@@ -105,6 +107,7 @@ async def test_a_bad_question_is_told_so(
         ("image", "image/png", PNG + b"image"),
         ("overlay", "image/png", PNG + b"overlay"),
         ("heatmap", "application/octet-stream", NPY),
+        ("source", "application/dicom", DICOM),
     ],
 )
 async def test_a_rendering_comes_from_the_object_store_and_can_be_kept_by_its_reader_only(
@@ -133,7 +136,7 @@ async def test_a_rendering_comes_from_the_object_store_and_can_be_kept_by_its_re
     assert changed.content == body
 
 
-@pytest.mark.parametrize("rendering", ["image", "overlay", "heatmap"])
+@pytest.mark.parametrize("rendering", ["image", "overlay", "heatmap", "source"])
 async def test_a_rendering_that_is_gone_is_a_problem(
     client: httpx.AsyncClient, database: Database, issuer: TestIssuer, rendering: str
 ) -> None:

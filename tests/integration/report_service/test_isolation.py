@@ -48,6 +48,7 @@ CASES = {
     ("get", "/v1/reports/{report_id}/image"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/overlay"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/heatmap"): Case(_gives_bytes, refusal=404),
+    ("get", "/v1/reports/{report_id}/source"): Case(_gives_bytes, refusal=404),
 }
 
 
@@ -68,7 +69,7 @@ def app(settings: ReportSettings) -> FastAPI:
 async def world(app: FastAPI, database: Database, objects: S3ObjectStore) -> AsyncIterator[World]:
     event = inference_completed(tenant=new_tenant(), owner_id="dr-a")
     _, report = await persist_report(event, reports=PostgresReportStore(database), now=lambda: datetime.now(UTC))
-    for key in (report.preview_key, report.overlay_key, report.cam_key):
+    for key in (report.preview_key, report.overlay_key, report.cam_key, report.source_key):
         await objects.put(key, b"rendering", content_type="image/png")
     async with serving(app) as client:
         yield World(client, report)

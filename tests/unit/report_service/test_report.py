@@ -16,7 +16,7 @@ from report_service.domain.report import (
     report_from_result,
     report_id_for,
 )
-from support.events import UNTRAINED, inference_completed
+from support.events import PROVENANCE, UNTRAINED, inference_completed
 
 NOW = datetime(2026, 3, 14, 9, 31, tzinfo=UTC)
 
@@ -70,7 +70,8 @@ def test_the_announcement_says_all_of_the_report_but_where_its_objects_lie() -> 
     announced = report_created(report).model_dump()
     kept_back = {"tenant", "source_key", "preview_key", "overlay_key", "cam_key"}
     assert set(announced) == set(Report.__slots__) - kept_back
-    assert announced == {name: getattr(report, name) for name in announced} | {"model": UNTRAINED.model_dump()}
+    dumped = {"model": UNTRAINED.model_dump(), "provenance": PROVENANCE.model_dump()}
+    assert announced == {name: getattr(report, name) for name in announced} | dumped
 
 
 def test_each_rendering_has_its_own_object() -> None:
@@ -79,6 +80,7 @@ def test_each_rendering_has_its_own_object() -> None:
         report.preview_key,
         report.overlay_key,
         report.cam_key,
+        report.source_key,
     ]
 
 

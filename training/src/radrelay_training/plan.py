@@ -67,7 +67,7 @@ DEMONSTRATION = Plan(
     seed=20_261,
     stages=(
         Stage(size_px=128, images=4000, epochs=6, batch=16, peak_learning_rate=1.2e-3),
-        Stage(size_px=192, images=4000, epochs=3, batch=16, peak_learning_rate=4e-4),
+        Stage(size_px=192, images=4000, epochs=2, batch=16, peak_learning_rate=4e-4),
     ),
     train=Split("train", 1_000_000, 8000),
     validation=Split("validation", 2_000_000, 400),

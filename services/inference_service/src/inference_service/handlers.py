@@ -10,6 +10,7 @@ from typing import Final
 from inference_service import announcements
 from inference_service.announcements import Scored
 from inference_service.domain.selection import OutsideIntendedUse, Selection, select_models
+from inference_service.domain.triage import decisive_frame
 from inference_service.imaging import Heatmap, PreparedFrame, Refusal, RefusalReason
 from inference_service.metrics import COMPLETED, FAILED, QUEUE_WAIT_S, SHADOWED, STAGE_S
 from inference_service.ports import ModelChanged, ModelFault, Ports
@@ -118,7 +119,7 @@ async def _screen(frames: Frames, model: ModelInfo, ports: Ports) -> Scored:
         if isinstance(answer, BaseException):
             raise answer
         results.append(answer)
-    decisive = max(range(len(frames)), key=lambda index: (results[index].probability, results[index].logit, -index))
+    decisive = decisive_frame(results)
     return Scored(model, results[decisive], frames[decisive].frame_number)
 
 

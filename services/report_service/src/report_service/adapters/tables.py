@@ -1,15 +1,16 @@
 """The tables of the schema `report`; Alembic makes them (migrations/), these only map them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Dialect, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from radrelay_shared.database import InboxColumns, OutboxColumns, metadata_for
-from radrelay_shared.events import Urgency
+from radrelay_shared.events import Provenance, Urgency
 
 _RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
 _URGENCIES = tuple(Urgency)
@@ -34,6 +35,23 @@ class UrgencyRank(TypeDecorator[Urgency]):
         """The urgency of a rank."""
         del dialect
         return None if value is None else _URGENCIES[value]
+
+
+class ProvenanceJson(TypeDecorator[Provenance]):
+    """How a result was computed, as one JSON object: it is read whole and never searched."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Provenance | None, dialect: Dialect) -> dict[str, Any] | None:
+        """The object's fields."""
+        del dialect
+        return None if value is None else value.model_dump(mode="json")
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> Provenance | None:
+        """The object."""
+        del dialect
+        return None if value is None else Provenance.model_validate(value)
 
 
 class Base(DeclarativeBase):
@@ -64,6 +82,7 @@ class ReportRow(Base):
     model_digest: Mapped[str]
     model_label: Mapped[str]
     model_intended_use: Mapped[str]
+    provenance: Mapped[Provenance | None] = mapped_column(ProvenanceJson)
     finding: Mapped[str]
     positive: Mapped[bool]
     probability_raw: Mapped[float]

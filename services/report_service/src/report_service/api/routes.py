@@ -21,6 +21,8 @@ router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
 _PNG = "image/png"
 _NPY = "application/octet-stream"  # NumPy's format has no registered media type
+_DICOM = "application/dicom"
+_DOWNLOADS = {Rendering.HEATMAP: (_NPY, "npy"), Rendering.SOURCE: (_DICOM, "dcm")}
 
 
 def _responses(media_type: str) -> dict[int | str, dict[str, Any]]:
@@ -88,6 +90,17 @@ async def get_heatmap(
     return await _rendering(request, Scope.of(principal), report_id, Rendering.HEATMAP, if_none_match)
 
 
+@router.get("/{report_id}/source", response_class=Response, responses=_responses(_DICOM))
+async def get_source(
+    request: Request,
+    principal: CurrentPrincipal,
+    report_id: UUID,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The DICOM file that was screened."""
+    return await _rendering(request, Scope.of(principal), report_id, Rendering.SOURCE, if_none_match)
+
+
 async def _rendering(
     request: Request, scope: Scope, report_id: UUID, rendering: Rendering, if_none_match: str | None
 ) -> Response:
@@ -108,10 +121,10 @@ async def _rendering(
     }
     if fetched.body is None:
         return Response(status_code=304, headers=headers)
-    if rendering is Rendering.HEATMAP:
-        headers["Content-Disposition"] = f'attachment; filename="{report_id}.npy"'
-        return Response(fetched.body, media_type=_NPY, headers=headers)
-    return Response(fetched.body, media_type=_PNG, headers=headers)
+    media_type, suffix = _DOWNLOADS.get(rendering, (_PNG, None))
+    if suffix is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{report_id}.{suffix}"'
+    return Response(fetched.body, media_type=media_type, headers=headers)
 
 
 def _matches(etag: str, if_none_match: str | None) -> bool:

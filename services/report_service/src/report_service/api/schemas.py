@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from radrelay_shared.events import ModelRef, Urgency
+from radrelay_shared.events import ModelRef, Provenance, Urgency
 from report_service.api import cursor
 from report_service.domain.report import Report
 from report_service.domain.worklist import WorklistPage
@@ -33,6 +33,7 @@ class ReportView(BaseModel):
     confidence: float = Field(description="Calibrated probability that the statement made is right, 0 to 1.")
     urgency: Urgency
     model: ModelRef
+    provenance: Provenance | None = Field(description="How the result was computed; null where it was not kept.")
     notice: str = Field(description="What the report may be used for: show it wherever the report is shown.")
     received_at: datetime
     completed_at: datetime

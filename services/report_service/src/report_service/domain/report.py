@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from radrelay_shared.events import InferenceCompleted, ModelRef, ReportCreated, Urgency
+from radrelay_shared.events import InferenceCompleted, ModelRef, Provenance, ReportCreated, Urgency
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://radrelay.org/report")
 _RESTRICTION = "not for clinical use"
@@ -25,11 +25,12 @@ class ImpossibleResult(ValueError):
 
 
 class Rendering(StrEnum):
-    """The pictures and arrays that belong to a report."""
+    """What the object store has of a report: pictures, the raw map, and the DICOM file that they were made of."""
 
     IMAGE = "image"
     OVERLAY = "overlay"
     HEATMAP = "heatmap"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Report:
     modality: str
     body_part: str | None
     model: ModelRef
+    provenance: Provenance | None
+    """None for a result from before it was kept."""
     finding: str
     positive: bool
     probability_raw: float
@@ -82,6 +85,8 @@ class Report:
                 return self.overlay_key
             case Rendering.HEATMAP:
                 return self.cam_key
+            case Rendering.SOURCE:
+                return self.source_key
 
 
 def report_id_for(*, tenant: str, owner_id: str, instance_id: UUID, model_digest: str) -> UUID:
@@ -120,6 +125,7 @@ def report_from_result(tenant: str, result: InferenceCompleted, *, created_at: d
         modality=result.modality,
         body_part=result.body_part,
         model=result.model,
+        provenance=result.provenance,
         finding=result.finding,
         positive=result.positive,
         probability_raw=result.probability_raw,
@@ -150,8 +156,12 @@ def _check_keys(tenant: str, result: InferenceCompleted) -> None:
 
 def _check_text(result: InferenceCompleted) -> None:
     """JSON can carry U+0000; PostgreSQL text cannot."""
-    model = {f"model.{name}": value for name, value in result.model.model_dump().items()}
-    for name, value in (result.model_dump(exclude={"model"}) | model).items():
+    nested = {
+        f"{part}.{name}": value
+        for part, fields in result.model_dump(include={"model", "provenance"}).items()
+        for name, value in (fields or {}).items()
+    }
+    for name, value in (result.model_dump(exclude={"model", "provenance"}) | nested).items():
         if isinstance(value, str) and "\0" in value:
             raise ImpossibleResult("unstorable_text", f"{name} holds U+0000")
 
