@@ -111,6 +111,47 @@ def test_one_certain_mistake_leaves_the_likelihood_finite() -> None:
     assert reliability(np.array([True]), np.array([0.0])).nll == pytest.approx(-np.log(1e-12))
 
 
+def test_subgroups_have_the_sensitivity_of_their_positive_cases(manifest: BundleManifest) -> None:
+    cases = Cases(
+        logits_n=np.array([1.0, -1.0, 1.0, 1.0, -1.0]),
+        labels_n=np.array([True, True, True, False, False]),
+        groups_n=np.array(["subdural", "subdural", "epidural", "none", ""]),
+    )
+    evaluation = evaluate_cases(manifest, cases, resamples=1)
+    assert [(each.name, each.positives) for each in evaluation.subgroups] == [("epidural", 1), ("subdural", 2)]
+    assert [each.sensitivity for each in evaluation.subgroups] == [wilson_interval(1, 1), wilson_interval(1, 2)]
+
+
+def test_the_explanation_is_of_true_positives_that_have_a_map(manifest: BundleManifest) -> None:
+    nan = float("nan")
+    cases = Cases(
+        logits_n=np.array([2.0, 2.0, 2.0, 2.0, -2.0, -2.0]),
+        labels_n=np.array([True, True, True, True, True, False]),
+        heat_hits_n=np.array([1.0, 0.0, 1.0, nan, 0.0, nan]),  # the fifth is no true positive
+        heat_inside_n=np.array([0.2, 0.4, nan, nan, 1.0, nan]),
+    )
+    explanation = evaluate_cases(manifest, cases, resamples=200).explanation
+    assert explanation is not None
+    assert explanation.true_positives == 4
+    assert explanation.hit_rate is not None
+    assert (explanation.hit_rate.cases, explanation.hit_rate.estimate) == (3, wilson_interval(2, 3))
+    assert explanation.heat_inside is not None
+    assert explanation.heat_inside.cases == 2
+    assert explanation.heat_inside.estimate.value == pytest.approx(0.3)
+    assert explanation.heat_inside.estimate.low == pytest.approx(0.2)
+    assert explanation.heat_inside.estimate.high == pytest.approx(0.4)
+
+
+def test_what_the_cases_do_not_say_is_not_measured(manifest: BundleManifest, cases: Cases) -> None:
+    plain = evaluate_cases(manifest, cases, resamples=1)
+    assert (plain.subgroups, plain.explanation) == ((), None)
+    empty_n = np.full(len(cases.labels_n), np.nan)
+    without_maps = Cases(cases.logits_n, cases.labels_n, heat_hits_n=empty_n)
+    explanation = evaluate_cases(manifest, without_maps, resamples=1).explanation
+    assert explanation is not None
+    assert (explanation.hit_rate, explanation.heat_inside) == (None, None)
+
+
 @pytest.mark.parametrize("label", [True, False])
 def test_one_class_alone_cannot_be_evaluated(manifest: BundleManifest, label: bool) -> None:  # noqa: FBT001  # a case of the test
     with pytest.raises(ToolError, match="needs both classes"):
@@ -126,4 +167,26 @@ def test_the_command_prints_a_table_or_json(radrelay_bundle: Command, small_bund
     assert "stat 0.8          0.500 [0.237, 0.763]" in table.stdout
     told = json.loads(radrelay_bundle("evaluate", small_bundle.directory, "--cases", csv, "--json").stdout)
     assert told["digest"] == small_bundle.digest
+    for said in (small_bundle.manifest.label, small_bundle.manifest.intended_use):
+        assert said in table.stdout
+    assert (told["label"], told["intended_use"]) == (
+        small_bundle.manifest.label,
+        small_bundle.manifest.intended_use,
+    )
     assert told["at_thresholds"][2]["sensitivity"]["value"] == 0.5
+
+
+def test_the_command_prints_subgroups_and_explanation_where_the_cases_have_them(
+    radrelay_bundle: Command, small_bundle: Bundle, tmp_path: Path
+) -> None:
+    csv = tmp_path / "cases.csv"
+    csv.write_text("logit,label,group,heat_hit\n" + "-2,0,,\n1,1,subdural,1\n-2,1,epidural,\n" * 10)
+    table = radrelay_bundle("evaluate", small_bundle.directory, "--cases", csv)
+    assert "epidural          10         0.000 [0.000, 0.278]" in table.stdout
+    assert "subdural          10         1.000 [0.722, 1.000]" in table.stdout
+    assert "explanation of 10 true positives" in table.stdout
+    assert "heat hits lesion  1.000 [0.722, 1.000]  of 10" in table.stdout
+    assert "heat inside       not measured" in table.stdout
+    told = json.loads(radrelay_bundle("evaluate", small_bundle.directory, "--cases", csv, "--json").stdout)
+    assert [each["name"] for each in told["subgroups"]] == ["epidural", "subdural"]
+    assert told["explanation"]["heat_inside"] is None

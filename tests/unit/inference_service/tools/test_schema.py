@@ -38,8 +38,22 @@ def test_a_real_manifest_is_valid(validator: Draft202012Validator, content: dict
     validator.validate(content)
 
 
+def test_a_reference_is_valid(validator: Draft202012Validator, content: dict[str, Any]) -> None:
+    histogram = {"edges": [0.0, 0.5, 1.0], "shares": [0.25, 0.75]}
+    validator.validate(content | {"reference": {"cases": 100, "probability": histogram}})
+    validator.validate(content | {"reference": {"cases": 100, "probability": histogram, "levels": [histogram]}})
+
+
 @pytest.mark.parametrize(
-    "change", [{"format_version": 2}, {"colour": "red"}, {"name": "No Capitals"}, {"thresholds": {"positive": 0.5}}]
+    "change",
+    [
+        {"format_version": 2},
+        {"colour": "red"},
+        {"name": "No Capitals"},
+        {"thresholds": {"positive": 0.5}},
+        {"reference": {"cases": 0, "probability": {"edges": [0.0, 1.0], "shares": [1.0]}}},
+        {"reference": {"cases": 100, "probability": {"edges": [0.0, 1.0], "shares": [-1.0]}}},
+    ],
 )
 def test_what_the_code_refuses_is_not_valid(
     validator: Draft202012Validator, content: dict[str, Any], change: dict[str, Any]

@@ -1,5 +1,6 @@
 """What `bundle.yaml` says."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -9,6 +10,10 @@ from inference_service.bundles.image_spec import ImageSpec, Strict
 FORMAT_VERSION = 1
 MANIFEST_FILE = "bundle.yaml"
 WEIGHTS_FILE = "weights.safetensors"
+
+MAX_LEVEL = 255.0
+"""The brightest level of a channel that is sent to the model."""
+_SUM_TOLERANCE = 1e-6
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -75,6 +80,45 @@ class Provenance(Strict):
     seed: int | None = None
 
 
+class Histogram(Strict):
+    """Shares of values between edges: a bin holds its lower edge, and the last bin its upper edge too."""
+
+    edges: Annotated[tuple[float, ...], Field(min_length=2)]
+    shares: Annotated[tuple[Annotated[float, Field(ge=0.0)], ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len(self.edges) != len(self.shares) + 1:
+            raise ValueError(f"{len(self.edges)} edges do not bound {len(self.shares)} shares: one more is needed")
+        if any(right <= left for left, right in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError("edges must rise strictly")
+        total = math.fsum(self.shares)
+        if abs(total - 1.0) > _SUM_TOLERANCE:
+            raise ValueError(f"shares add up to {total:g}, not to 1")
+        return self
+
+
+class Reference(Strict):
+    """What held-out images of the intended use look like to the model, for telling drift from it."""
+
+    cases: Annotated[int, Field(ge=1)]
+    """Images behind the histograms."""
+    probability: Histogram
+    """Of the calibrated probability, over 0 to 1."""
+    levels: tuple[Histogram, ...] = ()
+    """Of the mean level of each channel as sent to the model, over 0 to 255; empty where it was not measured."""
+
+    @model_validator(mode="after")
+    def _cover_every_value(self) -> Self:
+        for name, histogram, end in (
+            ("probability", self.probability, 1.0),
+            *((f"levels.{channel}", histogram, MAX_LEVEL) for channel, histogram in enumerate(self.levels)),
+        ):
+            if (histogram.edges[0], histogram.edges[-1]) != (0.0, end):
+                raise ValueError(f"{name}.edges must begin at 0 and end at {end:g}")
+        return self
+
+
 class WeightsRef(Strict):
     """The weights file and its content."""
 
@@ -99,6 +143,7 @@ class BundleManifest(Strict):
     calibration: CalibrationSpec
     thresholds: Thresholds
     provenance: Provenance
+    reference: Reference | None = None
     weights: WeightsRef
 
     @model_validator(mode="after")
@@ -107,6 +152,11 @@ class BundleManifest(Strict):
         if self.image.channels.count not in {1, channels}:
             sent = self.image.channels.count
             raise ValueError(f"image.channels: {sent} channels cannot feed architecture.input_channels {channels}")
+        if self.reference is not None and len(self.reference.levels) not in {0, self.image.channels.count}:
+            raise ValueError(
+                f"reference.levels: {len(self.reference.levels)} histograms for "
+                f"{self.image.channels.count} channels of image.channels"
+            )
         for name, values in (("mean", self.normalization.mean), ("std", self.normalization.std)):
             if len(values) != channels:
                 raise ValueError(

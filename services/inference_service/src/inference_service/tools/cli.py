@@ -11,16 +11,20 @@ import typer
 
 from inference_service.bundles import BundleError, load_bundle
 from inference_service.engine.screening import ScreeningEngine
+from inference_service.tools.card import HTML_FILE, MARKDOWN_FILE, write_card
 from inference_service.tools.cases import read_cases
 from inference_service.tools.describing import describe, describe_evaluation
 from inference_service.tools.errors import ToolError
 from inference_service.tools.evaluation import evaluate_cases
 from inference_service.tools.fitting import fit_calibration
-from inference_service.tools.making import build_bundle, write_calibrated
+from inference_service.tools.making import build_bundle, write_calibrated, write_with_reference
+from inference_service.tools.reference import make_reference
 from inference_service.tools.schema import manifest_schema
 
 app = typer.Typer(
-    help="Make, calibrate, evaluate and check model bundles.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Make, calibrate, evaluate, check and describe model bundles.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
@@ -31,8 +35,16 @@ ManifestOption = Annotated[
     Path, typer.Option("--manifest", metavar="YAML", help="What bundle.yaml is to say, without weights.")
 ]
 CasesOption = Annotated[
-    Path, typer.Option("--cases", metavar="CSV", help="Columns logit (of this bundle's network) and label (0 or 1).")
+    Path,
+    typer.Option(
+        "--cases", metavar="FILE", help="CSV or Parquet: logit (of this bundle's network), label (0 or 1) and more."
+    ),
 ]
+ExamplesOption = Annotated[
+    Path | None,
+    typer.Option("--examples", metavar="DIR", help="PNG pictures, and examples.csv with the columns file and caption."),
+]
+CardOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the card.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the new bundle.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, with every digit.")]
 
@@ -78,11 +90,35 @@ def evaluate(bundle: BundleArgument, cases: CasesOption, *, as_json: JsonOption 
     """Print how well a bundle's probabilities tell CASES apart and how far they can be read as frequencies."""
     with _said_plainly():
         loaded = load_bundle(bundle)
-        evaluation = evaluate_cases(loaded.manifest, read_cases(cases))
+        manifest = loaded.manifest
+        evaluation = evaluate_cases(manifest, read_cases(cases))
     if as_json:
-        typer.echo(json.dumps({"digest": loaded.digest, **asdict(evaluation)}, indent=2))
+        named = {"digest": loaded.digest, "label": manifest.label, "intended_use": manifest.intended_use}
+        typer.echo(json.dumps(named | asdict(evaluation), indent=2))
     else:
-        typer.echo(describe_evaluation(evaluation))
+        typer.echo(describe_evaluation(manifest, evaluation))
+
+
+@app.command()
+def reference(bundle: BundleArgument, cases: CasesOption, out: OutOption) -> None:
+    """Write the bundle anew with what CASES look like to it, for telling drift later.
+
+    Take cases of the intended use, in the mix in which they come, that the model was not trained on. The calibration
+    comes first: another one drops the reference.
+    """
+    with _said_plainly():
+        loaded = load_bundle(bundle)
+        made = write_with_reference(loaded, make_reference(loaded.manifest, read_cases(cases)), out)
+    typer.echo(describe(made))
+
+
+@app.command()
+def card(bundle: BundleArgument, cases: CasesOption, out: CardOption, examples: ExamplesOption = None) -> None:
+    """Write a model card with its figures, as card.html and card.md, of an evaluation on CASES."""
+    with _said_plainly():
+        write_card(load_bundle(bundle), cases, out, examples=examples)
+    for name in (HTML_FILE, MARKDOWN_FILE):
+        typer.echo(str(out / name))
 
 
 @app.command()

@@ -17,6 +17,8 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 ECE_BINS = 15
+RESAMPLES = 1000
+BOOTSTRAP_SEED = 0
 _Z_95 = 1.959963984540054
 """The 97.5th percentile of the standard normal distribution."""
 _SMALLEST_PROBABILITY = 1e-12
@@ -51,6 +53,35 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True)
+class Subgroup:
+    """The positive cases of one subgroup."""
+
+    name: str
+    positives: int
+    sensitivity: Estimate
+    """At the threshold `positive`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverCases:
+    """A figure, and how many cases it is of."""
+
+    cases: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where the Grad-CAM maps of true positives, at the threshold `positive`, are hot; None where nothing is known."""
+
+    true_positives: int
+    hit_rate: OverCases | None
+    """Share of maps whose hottest point lies in the lesion grown by one cell (pointing game, Zhang et al. 2018)."""
+    heat_inside: OverCases | None
+    """Mean share of the heat that lies in the grown lesion."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """A bundle on cases with a known answer."""
 
@@ -62,9 +93,15 @@ class Evaluation:
     before_calibration: Reliability
     """Of the sigmoid of the logit."""
     after_calibration: Reliability
+    subgroups: tuple[Subgroup, ...]
+    """By name; empty where the cases name none."""
+    explanation: Explanation | None
+    """None where the cases say nothing of maps."""
 
 
-def evaluate_cases(manifest: BundleManifest, cases: Cases, *, resamples: int = 1000, seed: int = 0) -> Evaluation:
+def evaluate_cases(
+    manifest: BundleManifest, cases: Cases, *, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED
+) -> Evaluation:
     """Evaluate the calibration and thresholds of a bundle on logits of its network.
 
     AUROC and AUPRC (average precision) are of the calibrated probability, ties included, as reports show it.
@@ -72,7 +109,7 @@ def evaluate_cases(manifest: BundleManifest, cases: Cases, *, resamples: int = 1
     Args:
         manifest: of the bundle.
         cases: that neither the training nor the calibration has seen.
-        resamples: of the bootstrap behind the intervals of AUROC and AUPRC.
+        resamples: of the bootstrap behind the intervals of AUROC, AUPRC and the share of heat.
         seed: of the bootstrap.
 
     Raises:
@@ -83,7 +120,9 @@ def evaluate_cases(manifest: BundleManifest, cases: Cases, *, resamples: int = 1
     if not 0 < positives < len(labels_n):
         raise ToolError(f"{positives} of {len(labels_n)} cases are positive; an evaluation needs both classes")
     probabilities_n = calibrate(cases.logits_n, manifest.calibration)
-    resampled = _resample(labels_n, resamples, np.random.default_rng(seed))
+    called_n = probabilities_n >= manifest.thresholds.positive
+    random = np.random.default_rng(seed)
+    resampled = _resample(labels_n, resamples, random)
     return Evaluation(
         cases=len(labels_n),
         positives=positives,
@@ -95,6 +134,8 @@ def evaluate_cases(manifest: BundleManifest, cases: Cases, *, resamples: int = 1
         ),
         before_calibration=reliability(labels_n, sigmoid(cases.logits_n)),
         after_calibration=reliability(labels_n, probabilities_n),
+        subgroups=_subgroups(cases, called_n),
+        explanation=_explanation(cases, called_n, resamples, random),
     )
 
 
@@ -118,12 +159,16 @@ def expected_calibration_error(labels_n: BoolArray, probabilities_n: Float64Arra
     sum_b (n_b / n) |mean probability in b - share of positives in b|. The order of cases of equal probability is that
     of the input. Even perfect probabilities give about 0.8 sqrt(p (1 - p) bins / n) by chance.
     """
-    order_n = np.argsort(probabilities_n, kind="stable")
     error = 0.0
-    for part in np.array_split(order_n, bins):
-        if len(part):
-            error += abs(float((probabilities_n[part] - labels_n[part]).sum()))
+    for part in equal_mass_bins(probabilities_n, bins):
+        error += abs(float((probabilities_n[part] - labels_n[part]).sum()))
     return error / len(labels_n)
+
+
+def equal_mass_bins(probabilities_n: Float64Array, bins: int) -> list[npt.NDArray[np.intp]]:
+    """Indices of the cases of each bin, by rising probability; with fewer cases than bins, one bin a case."""
+    order_n = np.argsort(probabilities_n, kind="stable")
+    return [part for part in np.array_split(order_n, bins) if len(part)]
 
 
 def wilson_interval(successes: int, trials: int) -> Estimate:
@@ -148,6 +193,39 @@ def _at_threshold(name: str, threshold: float, labels_n: BoolArray, probabilitie
         sensitivity=wilson_interval(int(called_n[labels_n].sum()), int(labels_n.sum())),
         specificity=wilson_interval(int((~called_n[~labels_n]).sum()), int((~labels_n).sum())),
     )
+
+
+def _subgroups(cases: Cases, called_n: BoolArray) -> tuple[Subgroup, ...]:
+    if cases.groups_n is None:
+        return ()
+    found = []
+    for name in sorted(set(cases.groups_n[cases.labels_n].tolist())):
+        members_n = cases.labels_n & (cases.groups_n == name)
+        positives = int(members_n.sum())
+        found.append(Subgroup(name, positives, wilson_interval(int((called_n & members_n).sum()), positives)))
+    return tuple(found)
+
+
+def _explanation(cases: Cases, called_n: BoolArray, resamples: int, random: np.random.Generator) -> Explanation | None:
+    if cases.heat_hits_n is None and cases.heat_inside_n is None:
+        return None
+    true_positives_n = cases.labels_n & called_n
+    hits, inside = (
+        np.empty(0) if values_n is None else values_n[true_positives_n & ~np.isnan(values_n)]
+        for values_n in (cases.heat_hits_n, cases.heat_inside_n)
+    )
+    return Explanation(
+        true_positives=int(true_positives_n.sum()),
+        hit_rate=OverCases(len(hits), wilson_interval(int(hits.sum()), len(hits))) if len(hits) else None,
+        heat_inside=OverCases(len(inside), _mean(inside, resamples, random)) if len(inside) else None,
+    )
+
+
+def _mean(values_n: Float64Array, resamples: int, random: np.random.Generator) -> Estimate:
+    """The mean and its bootstrap percentile interval (Efron 1979)."""
+    means = [float(random.choice(values_n, len(values_n)).mean()) for _ in range(resamples)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Estimate(float(values_n.mean()), float(low), float(high))
 
 
 def _resample(labels_n: BoolArray, resamples: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:

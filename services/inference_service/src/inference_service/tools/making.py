@@ -2,13 +2,16 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from inference_service.bundles import Bundle, BundleError, write_bundle
-from inference_service.bundles.manifest import MANIFEST_FILE, WEIGHTS_FILE, CalibrationSpec
+from inference_service.bundles.manifest import MANIFEST_FILE, WEIGHTS_FILE, CalibrationSpec, Reference
 from inference_service.engine.network import load_network
 from inference_service.tools.errors import ToolError
 from inference_service.tools.states import read_state
@@ -46,13 +49,35 @@ def build_bundle(state: Path, manifest: Path, out: Path) -> Bundle:
 def write_calibrated(bundle: Bundle, calibration: CalibrationSpec, out: Path) -> Bundle:
     """The same bundle with another calibration, so under another digest, in `out`.
 
+    A reference for drift is left out: its probabilities were of the calibration that was.
+
     Raises:
         BundleError: the weights are no safetensors file.
     """
-    description = bundle.manifest.model_dump(mode="json", exclude_unset=True, exclude={"weights"})
+    description = _description(bundle)
     description["calibration"] = calibration.model_dump(mode="json")
+    description.pop("reference", None)
+    return write_bundle(out, description, _tensors(bundle))
+
+
+def write_with_reference(bundle: Bundle, reference: Reference, out: Path) -> Bundle:
+    """The same bundle with another reference for drift, so under another digest, in `out`.
+
+    Raises:
+        BundleError: the weights are no safetensors file.
+    """
+    description = _description(bundle)
+    description["reference"] = reference.model_dump(mode="json", exclude_unset=True)
+    return write_bundle(out, description, _tensors(bundle))
+
+
+def _description(bundle: Bundle) -> dict[str, Any]:
+    """What `bundle.yaml` says, without the weights, and without defaults that it does not spell out."""
+    return bundle.manifest.model_dump(mode="json", exclude_unset=True, exclude={"weights"})
+
+
+def _tensors(bundle: Bundle) -> dict[str, npt.NDArray[np.generic]]:
     try:
-        tensors = load(bundle.weights)
+        return load(bundle.weights)
     except SafetensorError as error:
         raise BundleError(bundle.directory / WEIGHTS_FILE, f"is not a safetensors file: {error}") from error
-    return write_bundle(out, description, tensors)
