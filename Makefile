@@ -13,7 +13,7 @@ SOURCES := shared/src services/*/src deploy/local/src phantoms/src training/src 
 DICOM ?=
 ONCE  ?=
 
-.PHONY: help setup demo up down test check format schemas clean
+.PHONY: help setup demo demo-bundle up down test check format schemas clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ $(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(DIS
 
 demo: setup ## Start everything, screen synthetic head CTs and real DICOM files, show the reports (ONCE=1 ends by itself, DICOM=path takes yours)
 	@$(BIN)/radrelay demo $(if $(ONCE),--once) $(if $(DICOM),--dicom "$(DICOM)")
+
+demo-bundle: setup ## Train, calibrate and evaluate the demonstration bundle anew, and write its card (2 hours on 2 cores; resumes)
+	$(BIN)/python -m radrelay_training
 
 up: setup ## Start the embedded stack and leave it running
 	@$(BIN)/radrelay up

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
-from inference_service.engine.screening import ImageScore, ScreeningEngine
 from radrelay_training import bundling
 from radrelay_training.data import load_cases
 from radrelay_training.network import new_network
@@ -23,6 +23,31 @@ TINY = Plan(
     phantom_px=64,
     timm_name="test_efficientnet",
 )
+
+
+class Recorder:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, int]] = []
+        self.epochs: list[EpochResult] = []
+
+    def step(self, stage: int, epoch: int, images: int) -> None:
+        self.steps.append((stage, epoch, images))
+
+    def epoch(self, result: EpochResult) -> None:
+        self.epochs.append(result)
+
+
+class Interrupted(Exception):
+    """The training was stopped from outside."""
+
+
+class Interrupting(Recorder):
+    """Stops the training after its first epoch."""
+
+    def epoch(self, result: EpochResult) -> None:
+        raise Interrupted
 
 
 def test_no_two_splits_of_the_demonstration_share_a_seed() -> None:
@@ -44,24 +69,21 @@ def test_cases_are_kept_and_have_a_mask_just_where_they_are_positive(tmp_path: P
 
 
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    whole: list[EpochResult] = []
-    uninterrupted = train(TINY, tmp_path / "a", whole.append)
-
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(_: EpochResult) -> None:
-        raise Interrupted
-
-    resumed: list[EpochResult] = []
-    try:
-        train(TINY, tmp_path / "b", interrupt)
-    except Interrupted:
-        model = train(TINY, tmp_path / "b", resumed.append)
-    assert [(result.stage, result.epoch) for result in whole] == [(0, 0), (0, 1)]
-    assert [(result.stage, result.epoch) for result in resumed] == [(0, 1)]
+    whole, resumed = Recorder(), Recorder()
+    uninterrupted = train(TINY, tmp_path / "a", whole)
+    with pytest.raises(Interrupted):
+        train(TINY, tmp_path / "b", Interrupting())
+    model = train(TINY, tmp_path / "b", resumed)
+    assert [(result.stage, result.epoch) for result in whole.epochs] == [(0, 0), (0, 1)]
+    assert [(result.stage, result.epoch) for result in resumed.epochs] == [(0, 1)]
     for name, tensor in uninterrupted.state_dict().items():
         assert torch.allclose(tensor, model.state_dict()[name]), name
+
+
+def test_progress_is_told_batch_by_batch(tmp_path: Path) -> None:
+    progress = Recorder()
+    train(TINY, tmp_path, progress)
+    assert progress.steps == [(0, epoch, images) for epoch in (0, 1) for images in (8, 16, 24, 32)]
 
 
 def test_residual_blocks_start_as_the_identity() -> None:
@@ -72,22 +94,8 @@ def test_residual_blocks_start_as_the_identity() -> None:
 
 
 def test_the_bundle_scores_as_the_network_did(tmp_path: Path) -> None:
-    model = train(TINY, tmp_path / "work", lambda _: None)
+    model = train(TINY, tmp_path / "work", Recorder())
     bundle = bundling.write(TINY, model, tmp_path / "bundle")
     cases = load_cases(TINY, TINY.test, 32, tmp_path / "work")
-    scores = ScreeningEngine.from_bundle(bundle, device="cpu").screen(list(cases.images_ncyx))
-    logits = [score.logit for score in scores if isinstance(score, ImageScore)]
-    assert np.allclose(logits, predict(model, cases.images_ncyx), atol=0.02)
+    assert np.allclose(score(bundle, cases).logits_n, predict(model, cases.images_ncyx), atol=0.02)
     assert "not for clinical use" in bundle.manifest.label
-
-
-def test_scores_are_written_as_the_calibration_reads_them(tmp_path: Path) -> None:
-    bundle = bundling.write(TINY, new_network(TINY.timm_name, 3, 0), tmp_path / "bundle")
-    cases = load_cases(TINY, TINY.test, 32, tmp_path)
-    scores = score(bundle, cases)
-    scores.write_csv(tmp_path / "test.csv", cases)
-    lines = (tmp_path / "test.csv").read_text().split()
-    assert lines[0] == "logit,label"
-    assert [float(line.split(",")[0]) for line in lines[1:]] == scores.logits_n.tolist()
-    assert [int(line.split(",")[1]) for line in lines[1:]] == cases.labels_n.astype(int).tolist()
-    assert scores.cams_nyx.shape[0] == len(cases)

@@ -1,10 +1,10 @@
 """The training itself: seeded, checkpointed after every epoch, and taken up again where it stopped."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,14 @@ class EpochResult:
     seconds: float
 
 
-Progress = Callable[[EpochResult], None]
+class Progress(Protocol):
+    """Who is told how far the training is."""
+
+    def step(self, stage: int, epoch: int, images: int) -> None:
+        """So many images of an epoch are done."""
+
+    def epoch(self, result: EpochResult) -> None:
+        """An epoch is done and its checkpoint written."""
 
 
 def train(plan: Plan, folder: Path, progress: Progress) -> nn.Module:
@@ -96,12 +103,16 @@ def _run_stage(
     for epoch in range(first, stage.epochs):
         started = time.perf_counter()
         generator = np.random.default_rng((plan.seed, number, epoch))
-        loss = _run_epoch(model, _batches(cases, stage, generator), optimizer, schedule)
+        losses = []
+        for loss in _run_epoch(model, _batches(cases, stage, generator), optimizer, schedule):
+            losses.append(loss)
+            progress.step(number, epoch, len(losses) * stage.batch)
         logits_n = predict(model, validation.images_ncyx)
         auroc = float(roc_auc_score(validation.labels_n, logits_n))
         state = _Done(number, epoch, model.state_dict(), optimizer.state_dict(), schedule.state_dict())
         state.write(folder / _CHECKPOINT)
-        progress(EpochResult(number, epoch, stage.size_px, loss, auroc, time.perf_counter() - started))
+        seconds = time.perf_counter() - started
+        progress.epoch(EpochResult(number, epoch, stage.size_px, float(np.mean(losses)), auroc, seconds))
 
 
 def _groups(model: nn.Module) -> list[dict[str, Any]]:
@@ -127,9 +138,9 @@ def _run_epoch(
     batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> float:
+) -> Iterator[float]:
+    """The loss of each batch, after the step that it led to."""
     model.train()
-    losses = []
     for images_ncyx, labels_n in batches:
         inputs = normalized(images_ncyx, CHANNEL_MEAN, CHANNEL_STD)
         loss = binary_cross_entropy_with_logits(model(inputs)[:, 0], labels_n)
@@ -138,8 +149,7 @@ def _run_epoch(
         nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
-    return float(np.mean(losses))
+        yield loss.item()
 
 
 def predict(model: nn.Module, images_ncyx: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
