@@ -36,7 +36,7 @@ class DeadLetters:
                 **kept,
                 REASON: reason,
                 DETAIL: _one_line(detail),
-                DURABLE: durable.name,
+                DURABLE: durable.label,
                 ORIGINAL_SUBJECT: message.subject,
                 ATTEMPTS: str(message.metadata.num_delivered),
             },
