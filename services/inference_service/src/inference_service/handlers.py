@@ -54,7 +54,7 @@ async def screen_instance(delivery: Delivery, ports: Ports) -> None:
         await _announce_failure(delivery, str(refusal.reason), refusal.detail, ports)
         return
     with _stage("render"):
-        heatmap = await ports.imaging.render(result.cam_yx(), prepared.placement)
+        heatmap = await ports.imaging.render(result.cam_yx(), prepared.placement, urgency=stored.priority)
     with _stage("write"):
         await _write(delivery.tenant, stored, info.digest, prepared, heatmap, ports)
     await _announce_result(delivery, info, result, queue_wait_s, ports)
@@ -89,11 +89,11 @@ async def _score(stored: InstanceStored, ports: Ports) -> tuple[ModelInfo, Prepa
 
 async def _prepare(stored: InstanceStored, info: ModelInfo, ports: Ports) -> PreparedImage:
     """The file itself is held no longer than this takes."""
-    async with ports.room:
+    async with ports.room.place(stored.priority):
         with _stage("fetch"):
             content = await ports.objects.get(stored.object_key)
         with _stage("prepare"):
-            return await ports.imaging.prepare(content, info.image)
+            return await ports.imaging.prepare(content, info.image, urgency=stored.priority)
 
 
 @contextmanager
