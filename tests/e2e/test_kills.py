@@ -70,11 +70,13 @@ async def test_every_worker_and_the_model_server_killed_in_the_middle_of_a_batch
 async def test_a_worker_that_slept_past_its_ack_wait_changes_nothing_when_it_wakes(
     stack: RunningStack, tmp_path: Path
 ) -> None:
-    async with person(stack, new_tenant(), "dr-ada") as ada:
+    tenant = new_tenant()
+    ack_wait_s = max(lane.durable(tenant).ack_wait_s for lane in durables.INFERENCE_LANES)
+    async with person(stack, tenant, "dr-ada") as ada:
         batch = await send(ada, write_heads(tmp_path, IMAGES, first_seed=4000), root=tmp_path)
         await in_the_middle(ada, batch)
         await asyncio.to_thread(stack.suspend, "inference-worker")
         # The broker gives what the sleeper has in hand to whoever asks next only when this time is over.
-        await asyncio.sleep(durables.INFERENCE_ROUTINE.ack_wait_s + 1)
+        await asyncio.sleep(ack_wait_s + 1)
         await asyncio.to_thread(stack.resume, "inference-worker")
         await exactly_one_end_each(ada, batch)

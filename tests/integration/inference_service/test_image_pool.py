@@ -17,6 +17,7 @@ from inference_service.adapters import image_pool
 from inference_service.adapters.image_pool import ImagePool
 from inference_service.bundles.image_spec import ImageSpec
 from inference_service.imaging import Refusal, RefusalReason, prepare_frames
+from radrelay_shared.events import Urgency
 from support import decoders
 from support.dicom_files import encode, image, set_pixels
 
@@ -52,6 +53,18 @@ async def test_work_in_the_pool_gives_what_it_gives_here(pool: ImagePool) -> Non
 
 async def test_a_refusal_comes_back_as_itself(pool: ImagePool) -> None:
     assert await refused(pool, b"text") == RefusalReason.NOT_DICOM
+
+
+async def test_a_stat_image_passes_the_routine_ones_that_wait(pool: ImagePool) -> None:
+    ended: list[Urgency] = []
+
+    async def prepare(urgency: Urgency) -> None:
+        await pool.prepare(GOOD, SPEC, urgency=urgency)
+        ended.append(urgency)
+
+    await asyncio.gather(*map(prepare, [Urgency.ROUTINE] * 12 + [Urgency.STAT]))
+    # Two were at work when it came, and two more may end in the same moment.
+    assert ended.index(Urgency.STAT) <= 4
 
 
 async def test_a_decoder_that_dies_costs_one_image(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,28 @@ async def test_a_case_that_some_consumer_gave_up_on_is_failed_with_that_reason(
     assert "report-results" in file["detail"]
 
 
+async def test_a_case_that_was_given_up_is_reported_after_all_when_its_dead_letter_was_replayed(
+    case: Case, working: Working, database: Database
+) -> None:
+    """What the replay brings: the same start again, which the inbox drops, and then the report."""
+    start = started(case.tenant, case.instance_id)
+    stored = instance_stored(tenant=case.tenant, instance_id=case.instance_id)
+    report = report_created(tenant=case.tenant, instance_id=case.instance_id)
+    async with working():
+        await case.say(start)
+        await applied(database, start)
+        await case.say(inference_failed(tenant=case.tenant, instance_id=case.instance_id, reason="retries_exhausted"))
+        await case.becomes("failed")
+        await case.bury(stored, reason="retries_exhausted")
+        await applied(database, stored)
+        await case.publisher.publish_raw(
+            f"radrelay.v1.{case.tenant}.inference.started", start.to_json(), message_id=str(uuid4()), headers={}
+        )
+        await case.say(report)
+        file = await case.becomes("reported")
+    assert (file["report_id"], file["reason"], file["detail"]) == (str(report.data.report_id), None, None)
+
+
 async def test_a_dead_report_still_is_a_report_and_a_dead_failure_a_failure(
     user: MakeUser, case: Case, working: Working
 ) -> None:

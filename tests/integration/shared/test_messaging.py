@@ -2,9 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from uuid import uuid4
 
 import pytest
 from nats.js import JetStreamContext
@@ -18,23 +15,12 @@ from radrelay_shared.messaging import (
     NatsSettings,
     Poison,
     Publisher,
-    connect,
     durables,
     ensure_topology,
 )
+from support.consuming import consuming, eventually
 from support.events import instance_stored
-from support.stack import Infrastructure
-
-Handle = Callable[[Delivery], Awaitable[None]]
-
-
-@pytest.fixture
-async def js(infra: Infrastructure) -> AsyncIterator[JetStreamContext]:
-    settings = NatsSettings(url=infra.nats_url)
-    async with connect(settings, name="test") as client:
-        context = client.jetstream()
-        await ensure_topology(context, settings.streams)
-        yield context
+from support.tenants import new_tenant
 
 
 async def lane(js: JetStreamContext, tenant: str, urgency: Urgency, *, ack_wait_s: float = 30.0) -> Durable:
@@ -48,27 +34,6 @@ async def lane(js: JetStreamContext, tenant: str, urgency: Urgency, *, ack_wait_
         ),
     )
     return durable
-
-
-@asynccontextmanager
-async def consuming(consumer: Consumer) -> AsyncIterator[asyncio.Event]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(consumer.run(stop))
-    try:
-        yield stop
-    finally:
-        stop.set()
-        await task
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def new_tenant() -> str:
-    return f"t-{uuid4().hex[:12]}"
 
 
 def stored(tenant: str, priority: Urgency = Urgency.ROUTINE) -> Event[InstanceStored]:
@@ -292,7 +257,7 @@ async def test_the_same_event_published_twice_is_stored_once(js: JetStreamContex
 async def test_a_full_consumer_sleeps_while_its_lanes_linger(
     js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radrelay_shared.messaging.consumer._LINGER_S", 0.2)
+    monkeypatch.setattr("radrelay_shared.messaging.pulling._LINGER_S", 0.2)
     tenant = new_tenant()
     lanes = [await lane(js, tenant, urgency) for urgency in Urgency]
     started, release = asyncio.Event(), asyncio.Event()

@@ -1,6 +1,5 @@
 """One stored image from event to event, on fakes."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +22,7 @@ from inference_service.imaging import (
     render_heatmap,
 )
 from inference_service.ports import ModelChanged, ModelFault, Ports
+from inference_service.urgent_first import UrgentFirst
 from inference_service.wire import Catalogue, ImageResult, ModelInfo, ModelRole
 from radrelay_shared.events import (
     Event,
@@ -65,10 +65,14 @@ class MemoryObjects:
 
 
 class InProcessImaging:
-    async def prepare(self, content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+    async def prepare(
+        self, content: bytes, spec: ImageSpec, *, urgency: Urgency = Urgency.ROUTINE
+    ) -> tuple[PreparedFrame, ...]:
         return prepare_frames(content, spec)
 
-    async def render(self, cam_yx: npt.NDArray[np.float32], placement: Placement) -> Heatmap:
+    async def render(
+        self, cam_yx: npt.NDArray[np.float32], placement: Placement, *, urgency: Urgency = Urgency.ROUTINE
+    ) -> Heatmap:
         return render_heatmap(cam_yx, placement)
 
 
@@ -134,7 +138,7 @@ class World:
             model=self.model,
             imaging=InProcessImaging(),
             events=self.events,
-            room=asyncio.Semaphore(2),
+            room=UrgentFirst(2),
         )
 
 

@@ -44,15 +44,9 @@ def write_examples(
     """
     folder.mkdir(parents=True, exist_ok=True)
     engine = ScreeningEngine.from_bundle(bundle, device="cpu")
-    kinds = [choose_kind(split.first_seed + index, plan.prevalence) for index in range(len(labels_n))]
-    sorts = [
-        *(
-            (
-                f"{kind} haemorrhage, found",
-                [a and b and k is kind for a, b, k in zip(labels_n, called_n, kinds, strict=True)],
-            )
-            for kind in HaemorrhageKind
-        ),
+    kinds_n = np.array([choose_kind(split.first_seed + index, plan.prevalence) or "" for index in range(len(labels_n))])
+    sorts: list[tuple[str, npt.NDArray[np.bool_]]] = [
+        *((f"{kind} haemorrhage, found", labels_n & called_n & (kinds_n == kind)) for kind in HaemorrhageKind),
         ("haemorrhage, missed", labels_n & ~called_n),
         ("no haemorrhage, false alarm", ~labels_n & called_n),
         ("no haemorrhage, rightly negative", ~labels_n & ~called_n),

@@ -11,29 +11,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from radrelay_local import deadletters
 from radrelay_local import logs as log_files
 from radrelay_local.control import Condition
 from radrelay_local.errors import StackError
-from radrelay_local.home import HOME_VARIABLE, Home
+from radrelay_local.home import Home
+from radrelay_local.options import DEFAULT_HOME, HomeOption
 from radrelay_local.stack import RunningStack
 
 app = typer.Typer(
     help="Radrelay on this machine: not for clinical use.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+app.add_typer(deadletters.app, name="deadletters")
 _out = Console(highlight=False, soft_wrap=True)
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar=HOME_VARIABLE, help="Folder of the stack's data, logs and state.")
-]
 BundleOption = Annotated[
     Path | None,
     typer.Option("--bundle", envvar="RADRELAY_BUNDLE", help="Model bundle to serve; an untrained one otherwise."),
 ]
-_DEFAULT_HOME = Path("build/stack")
 
 
 @app.command()
-def up(home: HomeOption = _DEFAULT_HOME, bundle: BundleOption = None) -> None:
+def up(home: HomeOption = DEFAULT_HOME, bundle: BundleOption = None) -> None:
     """Start whatever does not run, wait until all is ready, and print the addresses."""
     stack = RunningStack(home, bundle=bundle)
     _bring_up(stack)
@@ -42,7 +41,7 @@ def up(home: HomeOption = _DEFAULT_HOME, bundle: BundleOption = None) -> None:
 
 
 @app.command()
-def down(home: HomeOption = _DEFAULT_HOME) -> None:
+def down(home: HomeOption = DEFAULT_HOME) -> None:
     """Stop everything; the data stays."""
     started = time.monotonic()
     with _out.status("Stopping the stack ..."):
@@ -51,7 +50,7 @@ def down(home: HomeOption = _DEFAULT_HOME) -> None:
 
 
 @app.command()
-def status(home: HomeOption = _DEFAULT_HOME) -> None:
+def status(home: HomeOption = DEFAULT_HOME) -> None:
     """Show how every process is; exits with 1 unless all are ready."""
     processes = RunningStack(home).status()
     table = Table("process", "state", "pid", "up for", "address", box=None)
@@ -66,7 +65,7 @@ def status(home: HomeOption = _DEFAULT_HOME) -> None:
 @app.command()
 def logs(
     name: Annotated[str | None, typer.Argument(help="A process; all of them otherwise.")] = None,
-    home: HomeOption = _DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,  # noqa: FBT002  # typer's way to declare a flag
 ) -> None:
     """Print the last lines of the logs."""
@@ -79,7 +78,7 @@ def token(
     tenant: Annotated[str, typer.Option(help="Tenant, such as north-hospital.")],
     user: Annotated[str, typer.Option(help="Who the token is for; owner of what they upload.")],
     role: Annotated[list[str], typer.Option(help="clinician, tenant_admin or service; may be repeated.")],
-    home: HomeOption = _DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Print a bearer token of the development issuer."""
     typer.echo(RunningStack(home).issue_token(tenant, user, role))
@@ -87,7 +86,7 @@ def token(
 
 @app.command()
 def demo(
-    home: HomeOption = _DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
     bundle: BundleOption = None,
     once: Annotated[bool, typer.Option("--once", help="End when the demo has run.")] = False,  # noqa: FBT002  # typer's way to declare a flag
     dicom: Annotated[Path | None, typer.Option(help="Your own folder or ZIP of DICOM files.", exists=True)] = None,

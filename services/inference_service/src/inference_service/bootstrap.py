@@ -11,6 +11,7 @@ from inference_service.cores import available_cores
 from inference_service.handlers import give_up, screen_instance
 from inference_service.ports import Ports
 from inference_service.settings import WorkerSettings
+from inference_service.urgent_first import UrgentFirst
 from radrelay_shared.http import ReadinessCheck
 from radrelay_shared.messaging import Consumer, Publisher, broker_ready, connect, durables, ensure_topology
 from radrelay_shared.objects import S3ObjectStore
@@ -43,7 +44,7 @@ async def open_worker(settings: WorkerSettings, stop: asyncio.Event) -> AsyncIte
             imaging=imaging,
             events=Publisher(js),
             # One file being decoded and one on its way for every process.
-            room=asyncio.Semaphore(2 * processes),
+            room=UrgentFirst(2 * processes),
         )
 
         async def consume() -> None:

@@ -54,7 +54,8 @@ async def screen_instance(delivery: Delivery, ports: Ports) -> None:
         return
     chosen = next(frame for frame in frames if frame.frame_number == shown.frame_number)
     with _stage("render"):
-        heatmap = await ports.imaging.render(shown.result.cam_yx(), chosen.placement)
+        cam_yx = shown.result.cam_yx()
+        heatmap = await ports.imaging.render(cam_yx, chosen.placement, urgency=stored.priority)
     with _stage("write"):
         await _write(delivery.tenant, stored, shown.model.digest, chosen, heatmap, ports)
     await ports.events.publish(announcements.completed(delivery, shown, queue_wait_s=queue_wait_s))
@@ -98,11 +99,11 @@ async def _score(stored: InstanceStored, ports: Ports) -> tuple[Selection, Frame
 
 async def _prepare(stored: InstanceStored, model: ModelInfo, ports: Ports) -> Frames:
     """The file itself is held no longer than this takes."""
-    async with ports.room:
+    async with ports.room.place(stored.priority):
         with _stage("fetch"):
             content = await ports.objects.get(stored.object_key)
         with _stage("prepare"):
-            return await ports.imaging.prepare(content, model.image)
+            return await ports.imaging.prepare(content, model.image, urgency=stored.priority)
 
 
 async def _screen(frames: Frames, model: ModelInfo, ports: Ports) -> Scored:

@@ -1,6 +1,5 @@
 """What the handlers need of the world."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,8 +8,9 @@ import numpy.typing as npt
 
 from inference_service.bundles.image_spec import ImageSpec
 from inference_service.imaging import Heatmap, Placement, PreparedFrame
+from inference_service.urgent_first import UrgentFirst
 from inference_service.wire import Catalogue, ImageResult
-from radrelay_shared.events import Event
+from radrelay_shared.events import Event, Urgency
 from radrelay_shared.objects import ObjectStore
 
 
@@ -43,16 +43,20 @@ class Model(Protocol):
 
 
 class Imaging(Protocol):
-    """Work on pixels, away from the event loop."""
+    """Work on pixels, away from the event loop; the most urgent of what waits comes first."""
 
-    async def prepare(self, content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+    async def prepare(
+        self, content: bytes, spec: ImageSpec, *, urgency: Urgency = Urgency.ROUTINE
+    ) -> tuple[PreparedFrame, ...]:
         """See `imaging.prepare_frames`.
 
         Raises:
             Refusal: the image cannot or must not be screened, or decoding it crashes or hangs.
         """
 
-    async def render(self, cam_yx: npt.NDArray[np.float32], placement: Placement) -> Heatmap:
+    async def render(
+        self, cam_yx: npt.NDArray[np.float32], placement: Placement, *, urgency: Urgency = Urgency.ROUTINE
+    ) -> Heatmap:
         """See `imaging.render_heatmap`."""
 
 
@@ -71,5 +75,5 @@ class Ports:
     model: Model
     imaging: Imaging
     events: EventPublisher
-    room: asyncio.Semaphore
+    room: UrgentFirst
     """How many DICOM files may be in memory at once."""

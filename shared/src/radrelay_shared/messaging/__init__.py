@@ -4,12 +4,20 @@ from radrelay_shared.messaging import topology as durables
 from radrelay_shared.messaging.connection import NatsSettings, broker_ready, connect
 from radrelay_shared.messaging.consumer import Consumer, Delivery, Poison
 from radrelay_shared.messaging.publisher import Publisher, PublishError
-from radrelay_shared.messaging.topology import Durable, StreamLimits, ensure_topology, subject_for, subject_of
+from radrelay_shared.messaging.topology import (
+    Durable,
+    LaneFamily,
+    StreamLimits,
+    ensure_topology,
+    subject_for,
+    subject_of,
+)
 
 __all__ = [
     "Consumer",
     "Delivery",
     "Durable",
+    "LaneFamily",
     "NatsSettings",
     "Poison",
     "PublishError",

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -16,13 +17,14 @@ from opentelemetry.trace import SpanKind
 
 from radrelay_shared.events import Event, InvalidEvent, parse_event
 from radrelay_shared.messaging.deadletters import DeadLetters
+from radrelay_shared.messaging.lanes import Lane, share
 from radrelay_shared.messaging.publisher import PublishError
 from radrelay_shared.messaging.pulling import Puller
-from radrelay_shared.messaging.topology import DEAD_LETTERS, Durable, tenant_in
+from radrelay_shared.messaging.tenants import TenantWatch
+from radrelay_shared.messaging.topology import DEAD_LETTERS, Durable, LaneFamily, tenant_in
 from radrelay_shared.observability import get_tracer
 from radrelay_shared.observability.metrics import CONSUMED, HANDLING_S, IN_FLIGHT
 
-_LINGER_S: Final = 5.0
 _BACKOFF_FIRST_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 30.0
 
@@ -55,6 +57,7 @@ class Delivery:
         return self.event.tenant
 
 
+T = TypeVar("T")
 Handle = Callable[[Delivery], Awaitable[None]]
 OnExhausted = Callable[[Delivery, str], Awaitable[None]]
 
@@ -62,8 +65,12 @@ OnExhausted = Callable[[Delivery, str], Awaitable[None]]
 class Consumer:
     """Runs `handle` for the messages of one or more durables under one bound on what is in flight.
 
-    `durables` are lanes in strict priority: each time there is room, an earlier lane is emptied before a later one
-    is asked. The bound may be passed by one message a lane, which was asked for while the lane was empty.
+    `sources` are lanes in strict priority: each time there is room, an earlier lane is emptied before a later one
+    is asked. A durable is a lane of its own. In the lane of a family tenants take turns: those who may have something
+    are asked one after the other, each for an equal share of the room; whoever is alone gets all of it.
+
+    The bound may be passed by one message for each durable that is a lane of its own, which was asked for while the
+    lane was empty; a family never passes it.
 
     `handle` returning acknowledges the message (and waits for the broker to confirm). `Poison` sends it to the dead
     letters. Anything else is tried again with backoff until the durable's `max_attempts`, after which `on_exhausted`
@@ -73,75 +80,103 @@ class Consumer:
     def __init__(
         self,
         js: JetStreamContext,
-        durables: Durable | Sequence[Durable],
+        sources: Durable | Sequence[Durable | LaneFamily],
         handle: Handle,
         *,
         max_in_flight: int = 32,
         on_exhausted: OnExhausted | None = None,
     ) -> None:
-        lanes = (durables,) if isinstance(durables, Durable) else tuple(durables)
-        self._pullers = [Puller(js._nc, lane) for lane in lanes]  # the context gives no way to its client
+        self._lanes: list[Lane[Puller]] = []
+        self._watches: list[TenantWatch] = []
+        for source in (sources,) if isinstance(sources, Durable) else sources:
+            lane = Lane[Puller]()
+            self._lanes.append(lane)
+            if isinstance(source, LaneFamily):
+                self._watches.append(TenantWatch(js, source, partial(self._join, lane)))
+            else:
+                lane.join(Puller(js._nc, source))  # the context gives no way to its client
         self._dead_letters = DeadLetters(js)
         self._handle = handle
         self._max_in_flight = max_in_flight
         self._on_exhausted = on_exhausted
         self._tasks: set[asyncio.Task[None]] = set()
         self._lingering: dict[Puller, asyncio.Task[list[Msg]]] = {}
+        self._news = asyncio.Event()
+        self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish what is in hand and return.
 
         Raises:
             ConsumerMissing: a durable was deleted.
+            nats.js.errors.APIError: the server does not let us look for tenants or make their durables.
         """
-        stopped = asyncio.ensure_future(stop.wait())
-        for puller in self._pullers:
-            await puller.open()
+        self._stop = stop
+        for lane in self._lanes:
+            for puller in lane.members:
+                await puller.open()
+        watching = [self._spawn(watch.run()) for watch in self._watches]
+        stopped = self._spawn(stop.wait())
         try:
             while not stop.is_set():
+                self._news.clear()
                 if not await self._take():
-                    waiting = [stopped, *self._lingering.values()]
-                    if len(self._tasks) >= self._max_in_flight:
-                        waiting += self._tasks
-                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    await self._news.wait()
+                for watch in watching:
+                    if watch.done():
+                        await watch
         finally:
-            stopped.cancel()
-            await self._finish()
+            await _cancel(stopped, *watching, *self._lingering.values())
+            for lane in self._lanes:
+                for puller in lane.members:
+                    await puller.close()
+            await asyncio.gather(*self._tasks)
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task whose end is worth another look at the lanes."""
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda _: self._news.set())
+        return task
+
+    def _join(self, lane: Lane[Puller], puller: Puller) -> None:
+        lane.join(puller)
+        self._news.set()
 
     async def _take(self) -> bool:
-        """Start work on what can be had now; False when there was nothing, and lingering requests wait for more."""
+        """Start work on what can be had now; False when there was nothing, or no room for it."""
         took = False
         for puller, lingering in list(self._lingering.items()):
             # Whatever the room: a message that came is delivered and wants its heartbeat.
             if lingering.done():
                 del self._lingering[puller]
                 took |= self._start(puller, await lingering)
-        for puller in self._pullers:
-            if puller in self._lingering:
-                continue
+        for lane in self._lanes:
+            # From the top after each success: a lane may have more than what it gave as an equal share.
+            if await self._ask(lane):
+                return True
+        return took
+
+    async def _ask(self, lane: Lane[Puller]) -> bool:
+        took = False
+        turns = lane.turns(resting=self._lingering)
+        for asked, puller in enumerate(turns):
             room = self._max_in_flight - len(self._tasks)
-            if room <= 0:
-                return took
-            messages = await puller.pull(room, wait_s=None)
-            took |= self._start(puller, messages)
-            if not messages:
-                self._lingering[puller] = asyncio.ensure_future(puller.pull(1, wait_s=_LINGER_S))
+            if room <= 0 or self._stop.is_set():
+                break
+            messages = await puller.pull(share(room, len(turns) - asked), wait_s=None)
+            if self._start(puller, messages):
+                lane.served(puller)
+                took = True
+            else:
+                self._lingering[puller] = self._spawn(puller.linger())
         return took
 
     def _start(self, puller: Puller, messages: list[Msg]) -> bool:
         for message in messages:
-            task = asyncio.ensure_future(self._process(puller.durable, message))
+            task = self._spawn(self._process(puller.durable, message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return bool(messages)
-
-    async def _finish(self) -> None:
-        for lingering in self._lingering.values():
-            lingering.cancel()
-        await asyncio.gather(*self._lingering.values(), return_exceptions=True)
-        for puller in self._pullers:
-            await puller.close()
-        await asyncio.gather(*self._tasks)
 
     async def _process(self, durable: Durable, message: Msg) -> None:
         attempt = message.metadata.num_delivered
@@ -150,13 +185,13 @@ class Consumer:
             "messaging.system": "nats",
             "messaging.operation.type": "process",
             "messaging.destination.name": message.subject,
-            "messaging.consumer.group.name": durable.name,
+            "messaging.consumer.group.name": durable.label,
         }
         started = perf_counter()
         with (
-            IN_FLIGHT.labels(durable=durable.name).track_inprogress(),
+            IN_FLIGHT.labels(durable=durable.label).track_inprogress(),
             _tracer.start_as_current_span(
-                f"process {durable.name}",
+                f"process {durable.label}",
                 context=propagate.extract(headers),
                 kind=SpanKind.CONSUMER,
                 attributes=attributes,
@@ -168,11 +203,11 @@ class Consumer:
             except (nats.errors.Error, PublishError) as error:
                 # The broker is away: it will deliver again, and the work is safe to repeat.
                 outcome = "unsettled"
-                _log.warning("could not settle", extra={"durable": durable.name, "error": type(error).__name__})
+                _log.warning("could not settle", extra={"durable": durable.label, "error": type(error).__name__})
             finally:
                 heartbeat.cancel()
-        CONSUMED.labels(durable=durable.name, outcome=outcome).inc()
-        HANDLING_S.labels(durable=durable.name).observe(perf_counter() - started)
+        CONSUMED.labels(durable=durable.label, outcome=outcome).inc()
+        HANDLING_S.labels(durable=durable.label).observe(perf_counter() - started)
 
     async def _attempt(self, durable: Durable, message: Msg, attempt: int, headers: dict[str, str]) -> str:
         try:
@@ -187,7 +222,7 @@ class Consumer:
             return "poison"
         except Exception as error:  # noqa: BLE001  # whatever a handler raises, the message is tried again or becomes a dead letter
             reason = type(error).__name__
-            _log.exception("handling failed", extra={"durable": durable.name, "attempt": attempt})
+            _log.exception("handling failed", extra={"durable": durable.label, "attempt": attempt})
             if attempt < durable.max_attempts:
                 await message.nak(delay=_backoff_s(attempt))
                 return "retried"
@@ -199,7 +234,7 @@ class Consumer:
         return "done"
 
     async def _bury(self, durable: Durable, message: Msg, reason: str, detail: str) -> None:
-        _log.error("dead letter", extra={"durable": durable.name, "reason": reason, "detail": detail})
+        _log.error("dead letter", extra={"durable": durable.label, "reason": reason, "detail": detail})
         if durable.stream is not DEAD_LETTERS:  # a dead letter that cannot be read must not breed another
             await self._dead_letters.bury(durable, message, reason, detail)
         await message.term()
@@ -213,6 +248,12 @@ def _read(message: Msg, attempt: int, headers: dict[str, str]) -> Delivery:
     if event.tenant != tenant_in(message.subject):
         raise Poison("tenant_mismatch", "the event's tenant is not the subject's")
     return Delivery(event, message.subject, attempt, headers)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _heartbeat(message: Msg, period_s: float) -> None:

@@ -20,6 +20,8 @@ _HEARTBEAT: Final = "100"
 _NO_RESPONDERS: Final = "503"
 _ENDS_REQUEST: Final = {"404", "408", "409"}
 _GUARD_S: Final = 2.0
+_LINGER_S: Final = 5.0
+_SOON_S: Final = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +85,14 @@ class Puller:
             _log.info("pull request got no end", extra={"durable": self._durable.name})
         return messages
 
+    async def linger(self) -> list[Msg]:
+        """Wait for the next message, after a pull that brought none; empty when it is time to ask again.
+
+        Raises:
+            ConsumerMissing: the durable was deleted.
+        """
+        return await self.pull(1, wait_s=_LINGER_S)
+
     def _ends(self, status: str, message: Msg) -> bool:
         description = (message.headers or {}).get("Description", "")
         if status == _NO_RESPONDERS or "Consumer Deleted" in description:
@@ -90,3 +100,36 @@ class Puller:
         if status not in _ENDS_REQUEST and status != _HEARTBEAT:
             _log.warning("unknown pull status", extra={"durable": self._durable.name, "status": status})
         return status in _ENDS_REQUEST
+
+
+class AnnouncedPuller(Puller):
+    """Pulls messages of one durable among many, and is told from outside when there is something new.
+
+    It leaves no request with the server while it waits: each of many lingering requests could bring a message while
+    there is room for none of them.
+    """
+
+    def __init__(self, client: Client, durable: Durable) -> None:
+        super().__init__(client, durable)
+        self._announced = asyncio.Event()
+        self._patience_s = _SOON_S
+
+    def announce(self) -> None:
+        """Say that a message was published, and perhaps not stored yet."""
+        self._announced.set()
+
+    async def linger(self) -> list[Msg]:
+        """Wait until it is worth to pull again; always empty.
+
+        That is at once after an announcement, then after ever longer times: what was announced may come to be stored
+        only now, and nobody announces that a message is delivered once more.
+        """
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._announced.wait()
+        except TimeoutError:
+            self._patience_s = min(2 * self._patience_s, _LINGER_S)
+        else:
+            self._announced.clear()
+            self._patience_s = _SOON_S
+        return []

@@ -2,8 +2,12 @@
 
 Subjects are `radrelay.v1.<tenant>.<entity>.<event>`; work lanes add the priority:
 `radrelay.v1.<tenant>.instance.stored.<stat|urgent|routine>`.
+
+Most durables are for all tenants. A lane has one for each tenant, so that tenants can take turns; these are made by
+the worker that first sees the tenant.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +25,7 @@ from nats.js.errors import BadRequestError
 from pydantic import BaseModel
 
 from radrelay_shared.events import (
+    TENANT_PATTERN,
     Event,
     EventData,
     InferenceCompleted,
@@ -61,6 +66,37 @@ class Durable:
     ack_wait_s: float = 30.0
     max_ack_pending: int = 1000
     max_attempts: int = 8
+    family: str | None = None
+    """What it shares with its like of other tenants; None for one that is for all tenants."""
+
+    @property
+    def label(self) -> str:
+        """Its name where no tenant may show: in metrics, traces and dead letters."""
+        return self.family or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFamily:
+    """The durables of one lane, one for each tenant: `<name>-<tenant>`.
+
+    A tenant's name (see `events.TENANT_PATTERN`) is legal in the name of a durable as it is, and no name of a lane is
+    the beginning of another's with a dash, so that two tenants or two lanes never share a durable.
+    """
+
+    name: str
+    stream: Stream
+    subject: str
+    """With `*` for the tenant."""
+
+    def durable(self, tenant: str) -> Durable:
+        """The durable of one tenant.
+
+        Raises:
+            ValueError: it is no name of a tenant.
+        """
+        if not re.fullmatch(TENANT_PATTERN, tenant):
+            raise ValueError(f"{tenant!r} is no name of a tenant")
+        return Durable(f"{self.name}-{tenant}", self.stream, (self.subject.replace("*", tenant, 1),), family=self.name)
 
 
 INSTANCES = Stream("RADRELAY_INSTANCES", (f"{ROOT}.*.instance.>",))
@@ -84,7 +120,7 @@ def subject_for(event: Event[Any]) -> str:
 
 def dead_letter_subject(tenant: str, durable: Durable) -> str:
     """Where `durable` leaves what it cannot handle."""
-    return f"{ROOT}.{tenant}.deadletter.{durable.name}"
+    return f"{ROOT}.{tenant}.deadletter.{durable.label}"
 
 
 def tenant_in(subject: str) -> str:
@@ -92,14 +128,10 @@ def tenant_in(subject: str) -> str:
     return subject.split(".")[2]
 
 
-def _lane(lane: Urgency) -> Durable:
-    return Durable(f"inference-{lane}", INSTANCES, (subject_of(InstanceStored, lane=lane),))
-
-
-INFERENCE_STAT = _lane(Urgency.STAT)
-INFERENCE_URGENT = _lane(Urgency.URGENT)
-INFERENCE_ROUTINE = _lane(Urgency.ROUTINE)
-INFERENCE_LANES: Final = (INFERENCE_STAT, INFERENCE_URGENT, INFERENCE_ROUTINE)
+INFERENCE_LANES: Final = tuple(
+    LaneFamily(f"inference-{lane}", INSTANCES, subject_of(InstanceStored, lane=lane)) for lane in Urgency
+)
+"""Most urgent first."""
 REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),))
 INGEST_REPORTS = Durable("ingest-reports", REPORTS, (subject_of(ReportCreated),))
 INGEST_INFERENCE = Durable("ingest-inference", INFERENCE, (subject_of(InferenceStarted), subject_of(InferenceFailed)))
@@ -107,7 +139,6 @@ INGEST_DEAD_LETTERS = Durable("ingest-dead-letters", DEAD_LETTERS, DEAD_LETTERS.
 DASHBOARD_REPORTS = Durable("dashboard-reports", REPORTS, (subject_of(ReportCreated),))
 DASHBOARD_FAILURES = Durable("dashboard-failures", INFERENCE, (subject_of(InferenceFailed),))
 DURABLES: Final = (
-    *INFERENCE_LANES,
     REPORT_RESULTS,
     INGEST_REPORTS,
     INGEST_INFERENCE,
@@ -118,7 +149,7 @@ DURABLES: Final = (
 
 
 async def ensure_topology(js: JetStreamContext, limits: StreamLimits) -> None:
-    """Create or update every stream and durable; safe to run from many processes at once.
+    """Create or update every stream and every durable in `DURABLES`; safe to run from many processes at once.
 
     Raises:
         nats.js.errors.APIError: the server refuses a configuration.
@@ -142,17 +173,27 @@ async def ensure_topology(js: JetStreamContext, limits: StreamLimits) -> None:
                 raise
             await js.update_stream(config)
     for durable in DURABLES:
-        await js.add_consumer(
-            durable.stream.name,
-            ConsumerConfig(
-                # A name makes nats-py use the subject that permissions can be scoped to.
-                name=durable.name,
-                durable_name=durable.name,
-                deliver_policy=DeliverPolicy.ALL,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=durable.ack_wait_s,
-                max_deliver=-1,
-                max_ack_pending=durable.max_ack_pending,
-                filter_subjects=list(durable.filter_subjects),
-            ),
-        )
+        await ensure_durable(js, durable)
+
+
+async def ensure_durable(js: JetStreamContext, durable: Durable) -> None:
+    """Create or update one durable; safe to run from many processes at once.
+
+    Raises:
+        nats.js.errors.APIError: the server refuses its configuration.
+        nats.errors.Error: the server does not answer.
+    """
+    await js.add_consumer(
+        durable.stream.name,
+        ConsumerConfig(
+            # A name makes nats-py use the subject that permissions can be scoped to.
+            name=durable.name,
+            durable_name=durable.name,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=durable.ack_wait_s,
+            max_deliver=-1,
+            max_ack_pending=durable.max_ack_pending,
+            filter_subjects=list(durable.filter_subjects),
+        ),
+    )

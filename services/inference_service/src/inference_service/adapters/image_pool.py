@@ -26,6 +26,8 @@ from inference_service.imaging import (
     render_heatmap,
 )
 from inference_service.metrics import DECODER_LOSSES
+from inference_service.urgent_first import UrgentFirst
+from radrelay_shared.events import Urgency
 
 T = TypeVar("T")
 
@@ -47,7 +49,7 @@ class ImagePool:
         self._processes = processes
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._slots = asyncio.Semaphore(processes)
+        self._slots = UrgentFirst(processes)
         self._pool = self._make_pool()
 
     async def __aenter__(self) -> Self:
@@ -59,26 +61,30 @@ class ImagePool:
     ) -> None:
         await asyncio.to_thread(_discard, self._pool)
 
-    async def prepare(self, content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+    async def prepare(
+        self, content: bytes, spec: ImageSpec, *, urgency: Urgency = Urgency.ROUTINE
+    ) -> tuple[PreparedFrame, ...]:
         """See `imaging.prepare_frames`.
 
         Raises:
             Refusal: as there; also decoder_crashed and decoder_timeout.
         """
         try:
-            return await self._run(prepare_frames, content, spec)
+            return await self._run(prepare_frames, content, spec, urgency=urgency)
         except (ProcessExpired, BrokenProcessPool):
             raise Refusal(RefusalReason.DECODER_CRASHED, f"The decoder died {_TRIES} times on this image.") from None
         except TimeoutError:
             detail = f"Decoding took longer than {self._timeout_s:g} s."
             raise Refusal(RefusalReason.DECODER_TIMEOUT, detail) from None
 
-    async def render(self, cam_yx: npt.NDArray[np.float32], placement: Placement) -> Heatmap:
+    async def render(
+        self, cam_yx: npt.NDArray[np.float32], placement: Placement, *, urgency: Urgency = Urgency.ROUTINE
+    ) -> Heatmap:
         """See `imaging.render_heatmap`."""
-        return await self._run(render_heatmap, cam_yx, placement)
+        return await self._run(render_heatmap, cam_yx, placement, urgency=urgency)
 
-    async def _run(self, function: Callable[..., T], *args: object) -> T:
-        async with self._slots:
+    async def _run(self, function: Callable[..., T], *args: object, urgency: Urgency = Urgency.ROUTINE) -> T:
+        async with self._slots.place(urgency):
             for _ in range(_TRIES - 1):
                 try:
                     return await self._try(function, *args)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -19,6 +20,7 @@ from inference_service.tools.evaluation import evaluate_cases
 from inference_service.tools.fitting import fit_calibration
 from inference_service.tools.making import build_bundle, write_calibrated, write_with_reference
 from inference_service.tools.reference import make_reference
+from inference_service.tools.replay import describe_replay, fetch_report, replay_report
 from inference_service.tools.schema import manifest_schema
 
 app = typer.Typer(
@@ -119,6 +121,24 @@ def card(bundle: BundleArgument, cases: CasesOption, out: CardOption, examples: 
         write_card(load_bundle(bundle), cases, out, examples=examples)
     for name in (HTML_FILE, MARKDOWN_FILE):
         typer.echo(str(out / name))
+
+
+@app.command()
+def replay(
+    report_id: Annotated[UUID, typer.Argument(metavar="REPORT_ID", help="Of a report that the token may read.")],
+    bundle: Annotated[Path, typer.Option("--bundle", metavar="BUNDLE", help="Folder of the bundle that made it.")],
+    reports_url: Annotated[
+        str, typer.Option("--reports", metavar="URL", help="The report service, such as https://host/api/reports.")
+    ],
+    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help="Bearer token.", envvar="RADRELAY_TOKEN")],
+) -> None:
+    """Compute a report again from the stored image, on the runtime it names; exits with 2 where the result differs."""
+    with _said_plainly():
+        reported = fetch_report(report_id, reports_url=reports_url, token=token)
+        again = replay_report(reported, load_bundle(bundle))
+    typer.echo(describe_replay(again))
+    if not again.identical:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Computing a report again, from the file that was screened and the bundle that it names."""
 
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 import httpx
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from inference_service.bundles import Bundle
 from inference_service.domain.triage import decisive_frame
-from inference_service.engine.choice import RuntimeRefused
+from inference_service.engine.choice import RuntimeChoice, RuntimeRefused
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
 from inference_service.imaging import Refusal, prepare_frames, render_heatmap
 from inference_service.tools.errors import ToolError
@@ -90,7 +91,7 @@ def replay_report(reported: Reported, bundle: Bundle) -> Replay:
     if reported.model_digest != bundle.digest:
         raise ToolError(f"the report is of the bundle {reported.model_digest}; {bundle.directory} is {bundle.digest}")
     try:
-        engine = ScreeningEngine.from_bundle(bundle, runtime=reported.runtime or "auto")
+        engine = ScreeningEngine.from_bundle(bundle, runtime=cast("RuntimeChoice", reported.runtime or "auto"))
     except RuntimeRefused as error:
         raise ToolError(f"the report was computed on {reported.runtime}, which cannot be had here: {error}") from error
     try:
