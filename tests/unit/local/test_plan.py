@@ -11,7 +11,7 @@ from radrelay_local.home import Home
 from radrelay_local.parts import edge
 from radrelay_local.parts.services import Services
 from radrelay_local.ports import INFRASTRUCTURE_PORTS, SERVICE_PORTS
-from radrelay_local.stack import RunningStack
+from radrelay_local.stack import DEMONSTRATION_BUNDLE, RunningStack
 
 PORTS = {**INFRASTRUCTURE_PORTS, **SERVICE_PORTS}
 
@@ -62,7 +62,7 @@ def test_no_process_gets_the_role_that_owns_its_schema(stack: RunningStack) -> N
 
 def test_a_changed_port_changes_the_fingerprint_of_those_that_use_it(tmp_path: Path, plan: Plan) -> None:
     credentials = Credentials.of(Home(tmp_path))
-    moved = Plan.of(*Services(Home(tmp_path), {**PORTS, "nats": 4999}, credentials, None).all())
+    moved = Plan.of(*Services(Home(tmp_path), {**PORTS, "nats": 4999}, credentials, DEMONSTRATION_BUNDLE).all())
     changed = {name for name, each in moved.processes.items() if each.fingerprint != plan.processes[name].fingerprint}
     assert changed == moved.processes.keys() - {"model-server"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import CTImageStorage, MRImageStorage
 
 from inference_service.bundles import load_bundle
 from inference_service.engine.screening import ScreeningEngine
@@ -55,6 +56,14 @@ def test_the_bundle_is_calibrated_and_has_a_reference(made: Demonstration, folde
     assert bundle.manifest.calibration.isotonic is not None
     assert bundle.manifest.reference is not None
     assert (bundle.manifest.reference.cases, len(bundle.manifest.reference.levels or ())) == (160, 3)
+
+
+def test_the_bundle_takes_head_ct_and_nothing_else(made: Demonstration) -> None:
+    accepts = made.bundle.manifest.image.accepts
+    head_ct = {"modality": "CT", "sop_class_uid": CTImageStorage, "body_part": "HEAD"}
+    assert accepts.refusal(**head_ct) is None
+    for other in ({"modality": "MR"}, {"sop_class_uid": MRImageStorage}, {"body_part": "CHEST"}, {"body_part": None}):
+        assert accepts.refusal(**head_ct | other) is not None
 
 
 def test_the_card_repeats_what_the_bundle_is_for_and_shows_examples(made: Demonstration, folder: Path) -> None:

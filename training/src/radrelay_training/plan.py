@@ -4,7 +4,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from inference_service.bundles.image_spec import Accepts, CtWindow, CtWindows, ImageSpec
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
+
+from inference_service.bundles.image_spec import Accepts, CtWindow, CtWindows, EveryFrame, ImageSpec
 
 WINDOWS = CtWindows(
     kind="ct_windows",
@@ -13,6 +15,11 @@ WINDOWS = CtWindows(
         CtWindow(name="subdural", center_hu=80.0, width_hu=200.0),
         CtWindow(name="bone", center_hu=600.0, width_hu=2800.0),
     ),
+)
+HEAD_CT = Accepts(
+    modalities=("CT",),
+    sop_class_uids=(CTImageStorage, EnhancedCTImageStorage),
+    body_parts=("HEAD", "BRAIN", "SKULL"),
 )
 CHANNEL_MEAN = 0.5
 CHANNEL_STD = 0.25
@@ -77,5 +84,5 @@ DEMONSTRATION = Plan(
 
 
 def image_spec(size_px: int) -> ImageSpec:
-    """What the network takes, at one resolution: head CT in three windows."""
-    return ImageSpec(size_px=size_px, accepts=Accepts(modalities=("CT",)), channels=WINDOWS)
+    """What the network takes, at one resolution: every slice of a head CT, in three windows."""
+    return ImageSpec(size_px=size_px, accepts=HEAD_CT, channels=WINDOWS, frames=EveryFrame(rule="every"))

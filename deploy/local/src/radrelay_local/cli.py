@@ -17,7 +17,7 @@ from radrelay_local.control import Condition
 from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.options import DEFAULT_HOME, HomeOption
-from radrelay_local.stack import RunningStack
+from radrelay_local.stack import DEMONSTRATION_BUNDLE, RunningStack
 
 app = typer.Typer(
     help="Radrelay on this machine: not for clinical use.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -26,13 +26,12 @@ app.add_typer(deadletters.app, name="deadletters")
 _out = Console(highlight=False, soft_wrap=True)
 
 BundleOption = Annotated[
-    Path | None,
-    typer.Option("--bundle", envvar="RADRELAY_BUNDLE", help="Model bundle to serve; an untrained one otherwise."),
+    Path, typer.Option("--bundle", envvar="RADRELAY_BUNDLE", help="Folder of the model bundle to serve.")
 ]
 
 
 @app.command()
-def up(home: HomeOption = DEFAULT_HOME, bundle: BundleOption = None) -> None:
+def up(home: HomeOption = DEFAULT_HOME, bundle: BundleOption = DEMONSTRATION_BUNDLE) -> None:
     """Start whatever does not run, wait until all is ready, and print the addresses."""
     stack = RunningStack(home, bundle=bundle)
     _bring_up(stack)
@@ -87,7 +86,7 @@ def token(
 @app.command()
 def demo(
     home: HomeOption = DEFAULT_HOME,
-    bundle: BundleOption = None,
+    bundle: BundleOption = DEMONSTRATION_BUNDLE,
     once: Annotated[bool, typer.Option("--once", help="End when the demo has run.")] = False,  # noqa: FBT002  # typer's way to declare a flag
     dicom: Annotated[Path | None, typer.Option(help="Your own folder or ZIP of DICOM files.", exists=True)] = None,
     out: Annotated[Path, typer.Option(help="Where the summary and the pictures go.")] = Path("build/demo"),

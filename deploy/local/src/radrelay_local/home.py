@@ -17,7 +17,6 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.logs = self.root / "logs"
-        self.bundles = self.root / "bundles"
         self.state_file = self.root / "state.json"
         self.credentials_file = self.root / "credentials.json"
 
@@ -28,7 +27,7 @@ class Home:
 
     def create(self) -> None:
         """Make the folders. Others may pass through to the database's own, but not look around."""
-        for folder in (self.root, self.logs, self.bundles, self.root / "data"):
+        for folder in (self.root, self.logs, self.root / "data"):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o711)
 

@@ -24,6 +24,9 @@ from radrelay_local.parts.services import Services
 from radrelay_local.ports import INFRASTRUCTURE_PORTS, SERVICE_PORTS
 from radrelay_shared.objects import ObjectStoreSettings
 
+DEMONSTRATION_BUNDLE = Path("bundles/head-ct-haemorrhage")
+"""As seen from the repository's root, where `make` runs."""
+
 _TOKEN_TIMEOUT_S = 10.0
 
 
@@ -86,12 +89,12 @@ class RunningStack(Infrastructure):
     Args:
         home: the folder that holds data, logs and state; made when it is missing.
         prefer_usual_ports: whether to take the well-known ports where they are free, or any free ones.
-        bundle: the model bundle to serve; without it an untrained one is made in `home`.
+        bundle: the model bundle to serve.
     """
 
     usual_ports: ClassVar[Mapping[str, int]] = {**INFRASTRUCTURE_PORTS, **SERVICE_PORTS}
 
-    def __init__(self, home: Path, *, prefer_usual_ports: bool = True, bundle: Path | None = None) -> None:
+    def __init__(self, home: Path, *, prefer_usual_ports: bool = True, bundle: Path = DEMONSTRATION_BUNDLE) -> None:
         super().__init__(home, prefer_usual_ports=prefer_usual_ports)
         self._bundle = bundle
 
@@ -155,7 +158,9 @@ def start_infrastructure(home: Path, *, prefer_usual_ports: bool = True) -> Iter
 
 
 @contextmanager
-def start_stack(home: Path, *, prefer_usual_ports: bool = True, bundle: Path | None = None) -> Iterator[RunningStack]:
+def start_stack(
+    home: Path, *, prefer_usual_ports: bool = True, bundle: Path = DEMONSTRATION_BUNDLE
+) -> Iterator[RunningStack]:
     """Everything, up inside the block and down after it."""
     stack = RunningStack(home, prefer_usual_ports=prefer_usual_ports, bundle=bundle)
     stack.up()

@@ -1,6 +1,5 @@
 """Radrelay's own processes, and the settings that tell them where everything is."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,12 +28,11 @@ _WORKER_GRACE_S = 90.0
 class Services:
     """Definitions of all processes and jobs of the services."""
 
-    def __init__(self, home: Home, ports: dict[str, int], credentials: Credentials, bundle: Path | None) -> None:
+    def __init__(self, home: Home, ports: dict[str, int], credentials: Credentials, bundle: Path) -> None:
         self._home = home
         self._ports = ports
         self._credentials = credentials
-        self._bundle = bundle.resolve() if bundle else home.bundles / "untrained"
-        self._makes_bundle = bundle is None
+        self._bundle = bundle.resolve()
 
     def all(self) -> list[ProcessDefinition | Job]:
         """Everything the services consist of."""
@@ -133,7 +131,11 @@ class Services:
         )
         settings = {**self._nats_settings(), **self._object_settings(), "MODEL_URL": model_url}
         needs = (nats.NAME, _BUCKET_JOB, MODEL_SERVER)
-        return [self._bundle_job(), server, self._worker_process("inference", _prefixed("inference", settings), needs)]
+        return [
+            Job(BUNDLE_JOB, self._require_bundle),
+            server,
+            self._worker_process("inference", _prefixed("inference", settings), needs),
+        ]
 
     def _worker_process(self, service: str, env: dict[str, str], after: tuple[str, ...]) -> ProcessDefinition:
         name = f"{service}-worker"
@@ -148,21 +150,6 @@ class Services:
             after=after,
             grace_s=_WORKER_GRACE_S,
         )
-
-    def _bundle_job(self) -> Job:
-        """The untrained bundle, where no other was chosen. An interrupted attempt leaves none."""
-        if not self._makes_bundle:
-            return Job(BUNDLE_JOB, self._require_bundle)
-        fresh = self._bundle.with_name(f".{self._bundle.name}.new")
-        make = self._command_job(BUNDLE_JOB, "inference_service.bundles.untrained", (str(fresh),), {}, after=())
-
-        def run() -> None:
-            if not self._bundle.exists():
-                shutil.rmtree(fresh, ignore_errors=True)
-                make.run()
-                fresh.rename(self._bundle)
-
-        return Job(BUNDLE_JOB, run)
 
     def _require_bundle(self) -> None:
         if not (self._bundle / "bundle.yaml").is_file():
