@@ -58,16 +58,6 @@ def test_logs_of_one_process_are_printed(stack: RunningStack) -> None:
     assert "Server is ready" in result.stdout
 
 
-def test_dead_letters_of_the_running_stack_are_listed(stack: RunningStack) -> None:
-    result = radrelay("deadletters", "list", "--tenant", "nobody-here", home=stack.home)
-    assert (result.returncode, result.stdout) == (0, "No dead letters.\n")
-
-
-def test_a_dead_letter_that_is_not_there_is_one_line(stack: RunningStack) -> None:
-    result = radrelay("deadletters", "show", "1000000000", home=stack.home)
-    assert (result.returncode, result.stderr) == (1, "radrelay: there is no dead letter 1000000000\n")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import subprocess
+import sysconfig
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +143,16 @@ async def test_a_number_that_is_not_there_is_a_message_and_status_1(
     assert result.exit_code == 1
     assert isinstance(result.exception, StackError)
     assert str(result.exception) == "there is no dead letter 1000000000"
+
+
+async def test_without_an_address_the_local_stacks_broker_is_asked_and_a_fault_is_one_line(
+    operator: Operator, infra: Infrastructure
+) -> None:
+    program = Path(sysconfig.get_path("scripts")) / "radrelay"
+    command = [str(program), "deadletters", "show", "1000000000", "--home", str(infra.home)]
+    result = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "radrelay: there is no dead letter 1000000000\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("1", "--tenant", "north")])

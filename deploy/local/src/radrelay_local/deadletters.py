@@ -19,7 +19,7 @@ from rich.table import Table
 from radrelay_local.errors import StackError
 from radrelay_local.options import DEFAULT_HOME, HomeOption
 from radrelay_local.parts import nats as broker
-from radrelay_local.stack import RunningStack
+from radrelay_local.stack import Infrastructure
 from radrelay_shared.events import InvalidEvent, parse_event
 from radrelay_shared.messaging import NatsSettings, PublishError, connect
 from radrelay_shared.messaging.deadletters import (
@@ -156,7 +156,7 @@ def _settings(home: Path, url: str | None, user: str | None, password: str | Non
     """The broker that was named, else the local stack's."""
     if url is not None:
         return NatsSettings(url=url, user=user, password=SecretStr(password) if password else None)
-    stack = RunningStack(home)
+    stack = Infrastructure(home)
     return NatsSettings(
         url=broker.url(stack.ports), user=broker.USER, password=SecretStr(stack.credentials.nats_password)
     )
