@@ -8,15 +8,17 @@ BIN    := $(VENV)/bin
 DISTS  := ./shared ./phantoms ./services/ingest_service ./services/inference_service \
           ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
-SOURCES := shared/src services/*/src deploy/local/src phantoms/src training/src tests
+SOURCES := shared/src services/*/src deploy/local/src phantoms/src training/src benchmarks tests
 
 DICOM ?=
 ONCE  ?=
+SIZE  ?= 380
+BENCH ?=
 
-.PHONY: help setup demo demo-bundle up down test check format schemas clean
+.PHONY: help setup demo demo-bundle up down test check format schemas bench bench-inference clean
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment with everything in it
 
@@ -57,6 +59,11 @@ format: setup ## Format and fix what can be fixed
 
 schemas: setup ## Write the JSON Schemas of the events to shared/contracts
 	$(BIN)/python -m radrelay_shared.events.schemas --write shared/contracts
+
+bench: bench-inference ## Run every benchmark
+
+bench-inference: setup ## Measure the inference worker and write benchmarks/RESULTS.md (SIZE=192 sets the input size, BENCH="--sweep" adds options)
+	$(BIN)/python -m benchmarks.inference --size $(SIZE) $(BENCH)
 
 clean: ## Remove what was built, the environment and the stack's data
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

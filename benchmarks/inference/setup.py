@@ -1,0 +1,22 @@
+"""What every measurement needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.inference.apart import Apart
+from benchmarks.inference.bare import Subject
+from benchmarks.inference.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One model on one device, the images, and the process that computes for comparison."""
+
+    subject: Subject
+    plan: Plan
+    contents: Sequence[bytes]
+    """DICOM files."""
+    apart: Apart
+    """Where the bare runtime and the naive design compute, each in its turn."""
+    say: Callable[[str], None]
+    """Tells the person who waits what is being done."""
