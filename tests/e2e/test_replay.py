@@ -18,9 +18,7 @@ async def replay(stack: RunningStack, report_id: object, tenant: str) -> subproc
         *("--reports", f"{stack.base_url}/api/reports"),
         *("--token", stack.issue_token(tenant, "dr-ada", ["clinician"])),
     ]
-    return await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=150, check=False
-    )
+    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=150, check=False)
 
 
 async def test_a_report_is_computed_again_bit_for_bit_and_only_for_those_who_may_read_it(
