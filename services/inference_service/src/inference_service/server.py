@@ -21,8 +21,8 @@ from starlette.responses import Response
 from inference_service import wire
 from inference_service.batching import never_hold_requests
 from inference_service.bundles import Bundle, BundleError, load_bundle
-from inference_service.engine.network import load_network
-from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
+from inference_service.engine.choice import RuntimeRefused
+from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine, verify_start
 from inference_service.settings import BatchingSettings, ServerSettings
 from radrelay_shared.observability import configure
 
@@ -106,11 +106,15 @@ class Screening:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same
     @staticmethod
     def verify_bundle() -> None:
-        """Try the bundle before any process is started, so that a broken one ends the command with its message."""
+        """Try bundle and runtime before any process is started, so that a fault ends the command with its message."""
+        settings = ServerSettings()
         try:
-            load_network(load_bundle(ServerSettings().bundle_dir))
+            verify_start(load_bundle(settings.bundle_dir), device=settings.device, runtime=settings.runtime)
         except BundleError as error:
             sys.exit(f"The model bundle cannot be served. {error}")
+        except RuntimeRefused as error:
+            asked = f"device {settings.device}, runtime {settings.runtime}"
+            sys.exit(f"The model bundle {settings.bundle_dir} cannot be served as asked ({asked}). {error}")
 
     @bentoml.api(route=wire.MODEL_PATH)  # type: ignore[untyped-decorator]  # the same
     def model(self) -> wire.ModelInfo:

@@ -1,11 +1,12 @@
 """Settings of the model server and of the worker, read from `RADRELAY_INFERENCE_*`."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inference_service.engine.runtime import DeviceChoice, RuntimeChoice
 from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.observability import ObservabilitySettings
@@ -29,8 +30,9 @@ class ServerSettings(BaseSettings):
     model_config = _CONFIG
 
     bundle_dir: Path
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    device: DeviceChoice = "auto"
+    runtime: RuntimeChoice = "auto"
+    """`auto` takes the fastest that agrees with float32 PyTorch; see `choose_runtime`."""
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
 
 
