@@ -27,9 +27,9 @@ def second_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def model_url(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the model server answers."""
-    port = free_port()
-    with serving(bundle.directory, tmp_path_factory.mktemp("server"), port=port):
+    """Where the model server answers, on a runtime that a test can have as well."""
+    port, runtime = free_port(), {"RADRELAY_INFERENCE_RUNTIME": "openvino-float32"}
+    with serving(bundle.directory, tmp_path_factory.mktemp("server"), port=port, **runtime):
         yield f"http://127.0.0.1:{port}"
 
 

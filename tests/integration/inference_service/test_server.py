@@ -13,6 +13,7 @@ import pytest
 
 from inference_service import wire
 from inference_service.bundles import Bundle
+from inference_service.bundles.untrained import write_untrained
 from inference_service.engine.screening import ImageScore, ScreeningEngine
 from support.inference import free_port, serving
 
@@ -47,7 +48,7 @@ async def test_the_model_says_what_it_is(model_url: str, bundle: Bundle) -> None
 
 async def test_a_burst_is_answered_in_batches_and_each_answer_is_its_images_own(model_url: str, bundle: Bundle) -> None:
     sent = images(48)
-    expected = ScreeningEngine.from_bundle(bundle, device="cpu", runtime="auto").screen(sent)
+    expected = ScreeningEngine.from_bundle(bundle, device="cpu", runtime="openvino-float32").screen(sent)
     async with client_for(model_url) as client:
         answers = await asyncio.gather(*(screen(client, image, bundle.digest) for image in sent))
         metrics = (await client.get("/metrics")).text
@@ -94,16 +95,32 @@ def test_a_broken_bundle_ends_the_command_with_what_is_wrong_and_where(bundle: B
     for file in bundle.directory.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "weights.safetensors").write_bytes(b"cut")
-    ended = _serve_in_vain(tmp_path, BUNDLE_DIRS=str(tmp_path))
-    assert ended.returncode != 0
-    assert f"cannot be served. {tmp_path / 'weights.safetensors'}: sha256 is" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert f"cannot be served. {tmp_path / 'weights.safetensors'}: sha256 is" in _refusal(
+        tmp_path, BUNDLE_DIRS=str(tmp_path)
+    )
+
+
+@pytest.mark.parametrize(
+    ("timm_name", "runtime", "reason"),
+    [
+        ("test_convnext", "openvino-float32", "the head of the network is not pooling and one linear layer"),
+        ("test_vit", "auto", "the last features have 3 dimensions, not 4"),
+    ],
+)
+def test_what_cannot_be_served_ends_the_command_with_one_line(
+    tmp_path: Path, timm_name: str, runtime: str, reason: str
+) -> None:
+    bundle = write_untrained(tmp_path / "bundle", timm_name=timm_name, size_px=160)
+    said = _refusal(tmp_path, BUNDLE_DIRS=str(bundle.directory), RUNTIME=runtime)
+    (line,) = [line for line in said.splitlines() if "cannot be served" in line]
+    assert str(bundle.directory) in line
+    assert line.endswith(reason)
+    assert runtime == "auto" or f"runtime {runtime}" in line
 
 
 def test_the_same_bundle_twice_ends_the_command(bundle: Bundle, tmp_path: Path) -> None:
-    ended = _serve_in_vain(tmp_path, BUNDLE_DIRS=str(bundle.directory), SHADOW_BUNDLE_DIRS=str(bundle.directory))
-    assert ended.returncode != 0
-    assert f"{bundle.directory}: is the bundle in {bundle.directory}, which is served as active already" in ended.stderr
+    said = _refusal(tmp_path, BUNDLE_DIRS=str(bundle.directory), SHADOW_BUNDLE_DIRS=str(bundle.directory))
+    assert f"{bundle.directory}: is the bundle in {bundle.directory}, which is served as active already" in said
 
 
 async def test_bundles_side_by_side_answer_by_digest(bundle: Bundle, second_bundle: Bundle, tmp_path: Path) -> None:
@@ -133,15 +150,18 @@ async def test_bundles_side_by_side_answer_by_digest(bundle: Bundle, second_bund
         assert answer.logit == pytest.approx(expected.logit, abs=0.05)
 
 
-def _serve_in_vain(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the server's command with settings that it cannot start with."""
+def _refusal(folder: Path, **settings: str) -> str:
+    """What the command says on standard error when it ends by itself."""
     command = [sys.executable, "-m", "bentoml", "serve", "inference_service.server:Screening", "--port", "0"]
     env = {
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(folder / "bentoml"),
         **{f"RADRELAY_INFERENCE_{name}": value for name, value in settings.items()},
     }
-    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=150, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
 
 
 def _metric(exposition: str, name: str) -> float:

@@ -1,6 +1,5 @@
 """Logits, calibrated probabilities and maps, held to the reference."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from inference_service.bundles.untrained import write_untrained
 from inference_service.cores import available_cores
 from inference_service.engine.backward_explanation import GradCamExplainer
 from inference_service.engine.calibration import calibrate, sigmoid
+from inference_service.engine.choice import PROBABILITY_TOLERANCE, probability_difference
 from inference_service.engine.explanation import (
     ClosedFormExplainer,
     Explainer,
@@ -26,7 +26,7 @@ from inference_service.engine.explanation import (
     linear_head,
 )
 from inference_service.engine.network import as_timm, create_network, load_network
-from inference_service.engine.runtime import RuntimeOutput
+from inference_service.engine.runtime import RuntimeName, RuntimeOutput
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
 from inference_service.engine.torch_runtime import TorchRuntime
 
@@ -80,6 +80,8 @@ def test_the_closed_form_is_grad_cam_on_efficientnet_b4(b4_bundle: Bundle) -> No
         ("test_resnet", "layer4", ClosedFormExplainer),
         ("test_byobnet", "final_conv", ClosedFormExplainer),
         ("test_nfnet", "final_act", ClosedFormExplainer),
+        ("regnetx_002", "s4", ClosedFormExplainer),
+        ("densenet121", "features", ClosedFormExplainer),
         ("test_convnext", "stages", GradCamExplainer),
         ("mobilenetv3_small_050", "blocks", GradCamExplainer),
     ],
@@ -158,10 +160,8 @@ def test_a_bad_image_does_not_touch_its_neighbours(small_bundle: Bundle) -> None
 
 
 class _NotFinite:
-    name = description = "broken"
-
-    def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
-        return [max_batch_size]
+    name: RuntimeName = "torch-float32"
+    description = "broken"
 
     def infer(self, batch_ncyx: npt.NDArray[np.uint8]) -> RuntimeOutput:
         logits = np.zeros(len(batch_ncyx), np.float32)
@@ -187,22 +187,24 @@ def test_one_channel_feeds_every_input_channel(small_bundle: Bundle) -> None:
         }
     )
     manifest = small_bundle.manifest.model_copy(update={"image": spec})
-    runtime = TorchRuntime(load_network(small_bundle), manifest, device="cpu")
+    runtime = TorchRuntime(load_network(small_bundle), manifest, device=torch.device("cpu"))
     image = images(small_bundle, 1)[0][:1]
     one, three = (runtime.infer(np.repeat(image, n, axis=0)[np.newaxis]) for n in (1, 3))
     assert np.array_equal(one.logits_n, three.logits_n)
 
 
-def test_the_same_image_scores_the_same_in_any_batch(small_bundle: Bundle) -> None:
-    engine = ScreeningEngine.from_bundle(small_bundle, device="cpu")
-    batch = images(small_bundle, 8)
-    together = engine.screen(batch)
-    for image, score in zip(batch, together, strict=True):
-        (alone,) = engine.screen([image])
-        assert isinstance(alone, ImageScore)
-        assert isinstance(score, ImageScore)
-        assert alone.logit == pytest.approx(score.logit, abs=1e-5)
-        assert np.allclose(alone.cam_yx, score.cam_yx, atol=1e-5)
+@pytest.mark.parametrize("timm_name", ["test_efficientnet", "test_convnext"])
+def test_a_network_in_bfloat16_gives_the_probabilities_and_maps_of_float32(tmp_path: Path, timm_name: str) -> None:
+    bundle = write_untrained(tmp_path / "bundle", timm_name=timm_name, size_px=96)
+    batch = np.stack(images(bundle, 3))
+    half, full = (
+        TorchRuntime(load_network(bundle), bundle.manifest, device=torch.device("cpu"), dtype=dtype).infer(batch)
+        for dtype in (torch.bfloat16, torch.float32)
+    )
+    assert {str(numbers.dtype) for numbers in (half.logits_n, half.cams_nyx)} == {"float32"}
+    assert not np.array_equal(half.logits_n, full.logits_n)
+    assert probability_difference(half, full, bundle.manifest) <= PROBABILITY_TOLERANCE
+    assert np.abs(half.cams_nyx - full.cams_nyx).max() <= 0.05 * full.cams_nyx.max()
 
 
 def test_the_demonstration_bundle_loads_and_scores(b4_bundle: Bundle) -> None:

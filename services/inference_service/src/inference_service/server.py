@@ -21,8 +21,8 @@ from starlette.responses import Response
 from inference_service import wire
 from inference_service.batching import never_hold_requests
 from inference_service.bundles import Bundle, BundleError, load_bundle
-from inference_service.engine.network import load_network
-from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
+from inference_service.engine.choice import RuntimeRefused
+from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine, verify_start
 from inference_service.settings import BatchingSettings, ServerSettings
 from radrelay_shared.observability import configure
 
@@ -110,12 +110,16 @@ class Screening:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same
     @staticmethod
     def verify_bundles() -> None:
-        """Try the bundles before any process is started, so that a broken one ends the command with its message."""
+        """Try bundles and runtime before any process is started, so that a fault ends the command with its message."""
+        settings = ServerSettings()
         try:
-            for _, bundle in load_bundles(ServerSettings()):
-                load_network(bundle)
+            for _, bundle in load_bundles(settings):
+                verify_start(bundle, device=settings.device, runtime=settings.runtime)
         except BundleError as error:
             sys.exit(f"The model bundle cannot be served. {error}")
+        except RuntimeRefused as error:
+            asked = f"device {settings.device}, runtime {settings.runtime}"
+            sys.exit(f"The model bundle {bundle.directory} cannot be served as asked ({asked}). {error}")
 
     @bentoml.api(route=wire.MODELS_PATH)  # type: ignore[untyped-decorator]  # the same
     def models(self) -> wire.Catalogue:

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from inference_service.engine.runtime import DeviceChoice, RuntimeChoice
 from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.observability import ObservabilitySettings
@@ -37,8 +38,9 @@ class ServerSettings(BaseSettings):
     """Folders of the bundles whose scores are results, separated as in PATH; the first that takes an image gets it."""
     shadow_bundle_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = ()
     """Bundles on trial, separated likewise: scored and recorded, never shown."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    device: DeviceChoice = "auto"
+    runtime: RuntimeChoice = "auto"
+    """`auto` takes the fastest that agrees with float32 PyTorch; see `choose_runtime`."""
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
 
 

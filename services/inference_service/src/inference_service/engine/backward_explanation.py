@@ -10,14 +10,15 @@ from inference_service.engine.network import as_timm
 
 
 class GradCamExplainer:
-    """For any other head on a feature map: pytorch-grad-cam, one forward and one backward pass."""
+    """For any other head on a feature map: pytorch-grad-cam, one forward pass, and one backward pass of the head."""
 
     def __init__(self, model: nn.Module, features: Tensor) -> None:
         split = _Split(model)
         channels = getattr(model, "num_features", features.shape[1])
         channels_last = features.shape[1] != channels and features.shape[3] == channels
         self._stage = split.features
-        self._grad_cam = GradCAM(split, [split.features], reshape_transform=_channels_first if channels_last else None)
+        reshape = _channels_first if channels_last else Tensor.float  # to float32, which NumPy needs
+        self._grad_cam = GradCAM(split, [split.features], reshape_transform=reshape)
 
     def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """See `Explainer`."""
@@ -49,8 +50,11 @@ class _Features(nn.Module):
         self.model = model
 
     def forward(self, batch_nchw: Tensor) -> Tensor:
-        return as_timm(self.model).forward_features(batch_nchw)
+        # The gradient is wanted with respect to the features, and so goes back no further than through the head.
+        with torch.no_grad():
+            features = as_timm(self.model).forward_features(batch_nchw)
+        return features.requires_grad_()
 
 
 def _channels_first(features_nhwc: Tensor) -> Tensor:
-    return features_nhwc.permute(0, 3, 1, 2)
+    return features_nhwc.permute(0, 3, 1, 2).float()

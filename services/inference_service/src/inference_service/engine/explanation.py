@@ -1,5 +1,6 @@
 """Grad-CAM (Selvaraju et al. 2017) of the one logit with respect to the last feature map."""
 
+from copy import deepcopy
 from typing import Protocol
 
 import torch
@@ -76,7 +77,8 @@ class ClosedFormExplainer:
 
     def __init__(self, model: nn.Module, head: nn.Linear) -> None:
         self.network = model
-        self._weights_c = head.weight.detach()[0].float()
+        # In float32, whatever precision the network is moved to.
+        self._head = deepcopy(head).float().requires_grad_(requires_grad=False)
 
     def __call__(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """See `Explainer`."""
@@ -85,9 +87,9 @@ class ClosedFormExplainer:
 
     def compute(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """The same in the caller's gradient mode, to be traced."""
-        network = as_timm(self.network)
-        features = network.forward_features(batch_nchw)
-        logits = network.forward_head(features)[:, 0]
+        features = as_timm(self.network).forward_features(batch_nchw).float()
+        # By hand, in float32: a logit in bfloat16 has 8 bits.
+        logits = self._head(features.mean(dim=(2, 3)))[:, 0]
         cells = features.shape[2] * features.shape[3]
-        maps = torch.einsum("nchw,c->nhw", features.float(), self._weights_c).relu_() / cells
-        return logits.float(), maps
+        maps = torch.einsum("nchw,c->nhw", features, self._head.weight[0]).relu_() / cells
+        return logits, maps

@@ -1,9 +1,10 @@
-"""The network on OpenVINO, for CPUs: bfloat16 where the processor computes in it, else float32."""
+"""The network on OpenVINO, for CPUs."""
 
 import importlib
+import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,68 +17,106 @@ from inference_service.bundles.manifest import BundleManifest
 from inference_service.cores import available_cores
 from inference_service.engine.explanation import ClosedFormExplainer
 from inference_service.engine.normalization import affine
-from inference_service.engine.runtime import RuntimeOutput
+from inference_service.engine.runtime import RuntimeName, RuntimeOutput
 
 _CPU_FLAGS = Path("/proc/cpuinfo")
+_PRECISIONS: dict[str, str] = {"openvino-bfloat16": "bf16", "openvino-float32": "f32"}
+_MAX_STREAMS = 8
+"""The largest batch, as the server is set up by default; more streams would cost memory and stay empty."""
+
+_Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""Logits (1,) and maps (1, y, x)."""
+
+_log = logging.getLogger(__name__)
 
 
 class UnconvertibleNetwork(RuntimeError):
     """OpenVINO does not take the network."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConvertedNetwork:
+    """From levels of 0..255 to logits and maps, for any number of images."""
+
+    openvino: Any
+    """The library."""
+    model: Any
+    shape_cyx: tuple[int, int, int]
+
+
 class OpenVinoRuntime:
     """Runs a converted network, of which it keeps no PyTorch weights. Only one thread may call it at a time.
 
     Images are computed one by one, so that an image's numbers do not depend, not even in the last bit, on the images
-    that happen to come with it.
+    that happen to come with it. A lone image gets all cores; of a batch, as many images at once as there are streams
+    get a share of the cores each, which are then spared waiting for each other. Where the two ways differ in a bit,
+    all images take the first.
+
+    Measured with EfficientNet-B4 in bfloat16 on 2 busy cores, batches of 8, median of 9 interleaved runs: two streams
+    take 0.70 of the time of one at 192 px and 0.73 at 380 px, and 0.66 and 0.75 of the processor time; one call with
+    4 or 8 images takes 0.91 to 0.97. The second compiled network takes 70 to 90 MB.
     """
 
-    def __init__(self, explainer: ClosedFormExplainer, manifest: BundleManifest) -> None:
-        """Convert and compile.
-
-        Args:
-            explainer: of a float32 network on the CPU, in evaluation mode.
-            manifest: of the same bundle.
-
-        Raises:
-            UnconvertibleNetwork: PyTorch cannot trace it, or OpenVINO lacks an operation.
-        """
-        openvino = _import_openvino()
-        compiled = _compile(openvino, _convert(openvino, explainer, manifest))
-        self._request = compiled.create_infer_request()
-        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self._precision = _NAMES.get(precision, precision)
-        version = openvino.__version__.split("-")[0]
-        self._description = f"openvino {version} cpu {self._precision}"
+    def __init__(self, network: ConvertedNetwork, name: RuntimeName) -> None:
+        """Compile in the precision that the name says."""
+        precision, cores = _PRECISIONS[name], available_cores()
+        self._name, self._version = name, network.openvino.__version__.split("-")[0]
+        self._request = _compile(network, precision, cores=cores, streams=1).create_infer_request()
+        self._streams = min(cores, _MAX_STREAMS)
+        if self._streams > 1:
+            compiled = _compile(network, precision, cores=cores, streams=self._streams)
+            self._queue = network.openvino.AsyncInferQueue(compiled, self._streams)
+            if not self._streams_agree(network.shape_cyx):
+                _log.warning("images take turns: in streams their last bits differ", extra={"runtime": name})
+                self._streams = 1
+                del self._queue
 
     @property
-    def name(self) -> str:
-        """Machine-readable name; see `Runtime`."""
-        return f"openvino-{self._precision}"
+    def name(self) -> RuntimeName:
+        """See `Runtime`."""
+        return self._name
 
     @property
     def description(self) -> str:
-        """Library, device and precision."""
-        return self._description
-
-    def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
-        """Always one; see `Runtime`."""
-        return [1]
+        """See `Runtime`."""
+        return f"openvino {self._version} cpu {self._name.removeprefix('openvino-')}"
 
     def infer(self, batch_ncyx: npt.NDArray[np.uint8]) -> RuntimeOutput:
         """Expand, normalise and run a batch; see `Runtime`."""
-        outputs = [self._infer_one(image_cyx) for image_cyx in batch_ncyx]
+        in_streams = len(batch_ncyx) // self._streams * self._streams if self._streams > 1 else 0
+        outputs = self._infer_in_streams(batch_ncyx[:in_streams]) if in_streams else []
+        outputs += [self._infer_alone(image_cyx) for image_cyx in batch_ncyx[in_streams:]]
         return RuntimeOutput(
             np.concatenate([logits_n for logits_n, _ in outputs]),
             np.concatenate([cams_nyx for _, cams_nyx in outputs]),
         )
 
-    def _infer_one(self, image_cyx: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _infer_alone(self, image_cyx: npt.NDArray[np.uint8]) -> _Outputs:
         results = self._request.infer([image_cyx[np.newaxis]])  # in and out, OpenVINO copies
         return results[0], results[1]
 
+    def _infer_in_streams(self, images_ncyx: npt.NDArray[np.uint8]) -> list[_Outputs]:
+        outputs: dict[int, _Outputs] = {}
 
-_NAMES = {"bf16": "bfloat16", "f32": "float32", "f16": "float16"}
+        def keep(request: Any, place: int) -> None:
+            logits_n, cams_nyx = (request.get_output_tensor(index).data.copy() for index in (0, 1))
+            outputs[place] = logits_n, cams_nyx
+
+        self._queue.set_callback(keep)
+        for place, image_cyx in enumerate(images_ncyx):
+            self._queue.start_async([image_cyx[np.newaxis]], place)
+        self._queue.wait_all()
+        return [outputs[place] for place in range(len(images_ncyx))]
+
+    def _streams_agree(self, shape_cyx: tuple[int, int, int]) -> bool:
+        noise_ncyx = np.random.default_rng(0).integers(0, 256, (self._streams, *shape_cyx), np.uint8)
+        alone = [self._infer_alone(image_cyx) for image_cyx in noise_ncyx]
+        together = self._infer_in_streams(noise_ncyx)
+        return all(
+            np.array_equal(one, other)
+            for pair in zip(alone, together, strict=True)
+            for one, other in zip(*pair, strict=True)
+        )
 
 
 class _Graph(nn.Module):
@@ -107,7 +146,17 @@ def _import_openvino() -> Any:
     return importlib.import_module("openvino")
 
 
-def _convert(openvino: Any, explainer: ClosedFormExplainer, manifest: BundleManifest) -> Any:
+def convert(explainer: ClosedFormExplainer, manifest: BundleManifest) -> ConvertedNetwork:
+    """Trace and convert.
+
+    Args:
+        explainer: of a float32 network on the CPU, in evaluation mode.
+        manifest: of the same bundle.
+
+    Raises:
+        UnconvertibleNetwork: PyTorch cannot trace it, or OpenVINO lacks an operation.
+    """
+    openvino = _import_openvino()
     shape_cyx = manifest.image.shape_cyx
     example = torch.zeros(1, *shape_cyx, dtype=torch.uint8)
     graph = _Graph(explainer, manifest).eval()
@@ -120,21 +169,18 @@ def _convert(openvino: Any, explainer: ClosedFormExplainer, manifest: BundleMani
             # Handed the module itself, OpenVINO traces with checks: 28 s, not 8 s, for EfficientNet-B4 on 2 busy cores.
             traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]  # PyTorch's own
             shape = openvino.PartialShape([-1, *shape_cyx])
-            return openvino.convert_model(traced, example_input=example, input=[shape])
+            model = openvino.convert_model(traced, example_input=example, input=[shape])
     except Exception as error:  # several of the converter's errors have no other base
         raise UnconvertibleNetwork(" ".join(str(error).split())[:500]) from error
+    return ConvertedNetwork(openvino, model, shape_cyx)
 
 
-def _compile(openvino: Any, graph: Any) -> Any:
-    options = {
-        "INFERENCE_PRECISION_HINT": "bf16" if _computes_in_bfloat16() else "f32",
-        "INFERENCE_NUM_THREADS": available_cores(),
-        "NUM_STREAMS": 1,
-    }
-    return openvino.Core().compile_model(graph, "CPU", options)
-
-
-def _computes_in_bfloat16(cpu_flags: Path = _CPU_FLAGS) -> bool:
+def computes_in_bfloat16(cpu_flags: Path = _CPU_FLAGS) -> bool:
     """Whether the processor has instructions for it: emulated, it would be slower than float32 and no better."""
     flags = cpu_flags.read_text().split() if cpu_flags.exists() else []
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _compile(network: ConvertedNetwork, precision: str, *, cores: int, streams: int) -> Any:
+    options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": streams}
+    return network.openvino.Core().compile_model(network.model, "CPU", options)

@@ -1,11 +1,18 @@
 """What a runtime does for the engine."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+RuntimeName = Literal["openvino-bfloat16", "openvino-float32", "torch-bfloat16", "torch-float32"]
+"""Library and precision."""
+RuntimeChoice = Literal[
+    "auto", "openvino", "torch", "openvino-bfloat16", "openvino-float32", "torch-bfloat16", "torch-float32"
+]
+"""One runtime by its name, the fastest of a library, or the fastest of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +25,18 @@ class RuntimeOutput:
 
 
 class Runtime(Protocol):
-    """Runs one network on one device."""
+    """Runs one network on one device.
+
+    What it says of an image is the same, to the last bit, whatever images come with it.
+    """
 
     @property
-    def name(self) -> str:
-        """Machine-readable name of library and precision, such as `openvino-bfloat16`."""
+    def name(self) -> RuntimeName:
+        """What `choose_runtime` takes to give this one again."""
 
     @property
     def description(self) -> str:
-        """Library, device and precision, for logs and for the model's information page."""
-
-    def shapes_up_to(self, max_batch_size: int) -> Sequence[int]:
-        """Numbers of images that batches up to this size are computed in, each of which wants a warm-up."""
+        """Library, its version, device and precision, as in `openvino 2026.4.1 cpu bfloat16`; reports carry it."""
 
     def infer(self, batch_ncyx: npt.NDArray[np.uint8]) -> RuntimeOutput:
         """Expand, normalise and run a batch.

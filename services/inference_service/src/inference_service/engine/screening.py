@@ -10,12 +10,12 @@ import numpy.typing as npt
 from inference_service.bundles.errors import BundleError
 from inference_service.bundles.loading import Bundle
 from inference_service.bundles.manifest import MANIFEST_FILE, WEIGHTS_FILE
+from inference_service.cores import available_cores
 from inference_service.engine.calibration import calibrate, sigmoid
-from inference_service.engine.choice import RuntimeChoice, choose_runtime
+from inference_service.engine.choice import choose_runtime, find_device
 from inference_service.engine.explanation import UnexplainableNetwork
 from inference_service.engine.network import load_network
-from inference_service.engine.runtime import Runtime
-from inference_service.engine.torch_runtime import DeviceChoice
+from inference_service.engine.runtime import DeviceChoice, Runtime, RuntimeChoice
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class ScreeningEngine:
         """Load the network of a verified bundle; see `choose_runtime`.
 
         Raises:
-            RuntimeRefused: `openvino` was asked for and cannot be had.
+            RuntimeRefused: what was asked for cannot be had.
             BundleError: the network cannot be made, filled or explained.
         """
         model = load_network(bundle)
@@ -65,12 +65,14 @@ class ScreeningEngine:
             path = bundle.directory / MANIFEST_FILE
             raise BundleError(path, f"architecture.timm_name: {error}") from error
         engine = cls(bundle, chosen)
-        _log.info("model loaded", extra={"digest": bundle.digest, "runtime": chosen.description})
+        _log.info(
+            "model loaded", extra={"digest": bundle.digest, "runtime": chosen.description, "cores": available_cores()}
+        )
         return engine
 
     @property
     def runtime_description(self) -> str:
-        """Library, device and precision."""
+        """See `Runtime.description`."""
         return self._runtime.description
 
     @property
@@ -79,13 +81,13 @@ class ScreeningEngine:
         return self._runtime.name
 
     def warm_up(self, bundle: Bundle, *, max_batch_size: int) -> None:
-        """Run empty images in every shape that comes up, so that no case pays for what is done once.
+        """Run empty images, so that no case pays for what is done once: one alone, and a batch of the largest size.
 
         Raises:
             BundleError: the weights give no finite number.
         """
         blank = np.zeros(self._manifest.image.shape_cyx, np.uint8)
-        for size in self._runtime.shapes_up_to(max_batch_size):
+        for size in (1, max_batch_size):
             for outcome in self.screen([blank] * size):
                 if isinstance(outcome, ImageFault):
                     raise BundleError(bundle.directory / WEIGHTS_FILE, f"on an empty image: {outcome.detail}")
@@ -109,3 +111,19 @@ class ScreeningEngine:
                 else:
                     outcomes[index] = ImageFault("not_finite", "the model gave no finite number")
         return outcomes
+
+
+def verify_start(bundle: Bundle, *, device: DeviceChoice, runtime: RuntimeChoice) -> None:
+    """Find out whether `ScreeningEngine.from_bundle` will do.
+
+    `auto` can always fall back on float32 PyTorch, so that only the device and the network are tried, and that on the
+    CPU: the candidates' cost is then paid once, by the process that serves. A runtime that was asked for is made.
+
+    Raises:
+        RuntimeRefused: what was asked for cannot be had.
+        BundleError: the network cannot be made, filled or explained.
+    """
+    find_device(device)
+    if runtime == "auto":
+        device, runtime = "cpu", "torch-float32"
+    ScreeningEngine.from_bundle(bundle, device=device, runtime=runtime)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from inference_service.bundles import Bundle
 from inference_service.domain.triage import decisive_frame
-from inference_service.engine.choice import RuntimeChoice, RuntimeRefused
+from inference_service.engine.choice import RuntimeRefused
+from inference_service.engine.runtime import RuntimeChoice
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
 from inference_service.imaging import Refusal, prepare_frames, render_heatmap
 from inference_service.tools.errors import ToolError
