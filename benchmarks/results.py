@@ -58,7 +58,7 @@ class Run(_Kept):
 
     device: str
     runtime: str
-    """Library, device and precision, in the model server's words."""
+    """Library, device and precision, as in `openvino 2026.4.1 cpu bfloat16`."""
     model: str
     """The bundle: name, version, label, input size, digest."""
     figures: tuple[Figure, ...]

@@ -18,9 +18,9 @@ from rich.markdown import Markdown
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.inference.apart import Apart
-from benchmarks.inference.bare import Device, Subject, runtime_description
+from benchmarks.inference.bare import Device, Subject, chosen_runtime
 from benchmarks.inference.memory import measure_memory
-from benchmarks.inference.model import DEFAULT_BUNDLE, choose_bundle, describe_bundle, draw_images
+from benchmarks.inference.model import choose_bundle, describe_bundle, draw_images
 from benchmarks.inference.plan import FULL, QUICK, Plan
 from benchmarks.inference.processes import Rig, run_rig
 from benchmarks.inference.setup import Setup
@@ -32,7 +32,7 @@ from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.report import RESULTS_FOLDER, render, write_report
 from benchmarks.results import Figure, Results, Run, Table
 from inference_service.bundles import Bundle
-from radrelay_local.stack import Infrastructure, start_infrastructure
+from radrelay_local.stack import DEMONSTRATION_BUNDLE, Infrastructure, start_infrastructure
 
 _SCRATCH = Path("build/benchmarks")
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
-    parser.add_argument("--bundle", type=Path, help=f"default: {DEFAULT_BUNDLE}, or an untrained EfficientNet-B4")
+    parser.add_argument("--bundle", type=Path, help=f"default: {DEMONSTRATION_BUNDLE}, or an untrained EfficientNet-B4")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the input; default: what the bundle says")
     parser.add_argument("--memory-images", type=int, help=f"default: {FULL.memory_images}")
     parser.add_argument("--sweep", action="store_true", help="also try several largest batches of the model server")
@@ -116,17 +116,17 @@ def _run(
 ) -> Run:
     subject = Subject(bundle.directory, device)
     with Apart() as apart:
-        setup = Setup(subject, plan, contents, apart, say)
-        runtime = asyncio.run(apart.call(runtime_description, subject))
-        say(f"{describe_bundle(bundle)}; {runtime}")
+        name, description = asyncio.run(apart.call(chosen_runtime, subject))
+        setup = Setup(subject, name, plan, contents, apart, say)
+        say(f"{describe_bundle(bundle)}; {description}")
         figures = asyncio.run(measure_maps(setup))
-        with run_rig(infrastructure, subject, scratch) as rig:
+        with run_rig(infrastructure, subject, name, scratch) as rig:
             measured, tables = asyncio.run(_whole(setup, rig))
         if sweep:
             tables.append(sweep_batch_sizes(setup, infrastructure, scratch))
     return Run(
         device=device,
-        runtime=runtime,
+        runtime=description,
         model=describe_bundle(bundle),
         figures=tuple(figures + measured),
         tables=tuple(tables),

@@ -20,7 +20,7 @@ from inference_service.engine import torch_runtime
 from inference_service.engine.choice import choose_runtime
 from inference_service.engine.explanation import ClosedFormExplainer, Explainer, choose_explainer
 from inference_service.engine.network import as_timm, load_network
-from inference_service.engine.runtime import Runtime
+from inference_service.engine.runtime import Runtime, RuntimeName
 from inference_service.imaging import prepare_frames
 from inference_service.settings import ServerSettings
 
@@ -35,9 +35,10 @@ class Subject:
     device: Device
 
 
-def runtime_description(subject: Subject) -> str:
-    """Library, device and precision; loads the model."""
-    return load_runtime(subject).description
+def chosen_runtime(subject: Subject) -> tuple[RuntimeName, str]:
+    """Name and description of what `auto`, or the environment, chooses; loads the model."""
+    runtime = load_runtime(subject)
+    return runtime.name, runtime.description
 
 
 def images_per_s(subject: Subject, contents: Sequence[bytes], *, batch_size: int, seconds: float) -> float:
@@ -99,7 +100,7 @@ def _bundle(subject: Subject) -> Bundle:
 
 @cache
 def load_runtime(subject: Subject) -> Runtime:
-    """The one that the model server takes, by the same settings."""
+    """The one that a model server with the settings of this environment takes."""
     settings = ServerSettings(bundle_dirs=(subject.bundle_dir,))
     bundle = _bundle(subject)
     return choose_runtime(load_network(bundle), bundle.manifest, device=subject.device, runtime=settings.runtime)
@@ -110,15 +111,13 @@ def load_runtime_without_maps(subject: Subject) -> Runtime:
     """The same, made in the same way, but for the maps.
 
     Raises:
-        BenchmarkError: the network's maps need a backward pass, or another runtime was chosen without them.
+        BenchmarkError: the network's maps need a backward pass.
+        RuntimeRefused: what serves with maps cannot be had without them.
     """
+    bundle, name = _bundle(subject), load_runtime(subject).name
     # There is no way in: nobody else wants a runtime without maps.
     with patch.object(torch_runtime, "choose_explainer", _choose_probability_only):
-        runtime = load_runtime.__wrapped__(subject)
-    with_maps = load_runtime(subject).description
-    if runtime.description != with_maps:
-        raise BenchmarkError(f"{with_maps} serves with maps, and {runtime.description} would without")
-    return runtime
+        return choose_runtime(load_network(bundle), bundle.manifest, device=subject.device, runtime=name)
 
 
 def _choose_probability_only(model: nn.Module, *, input_channels: int, size_px: int) -> Explainer:
@@ -132,10 +131,10 @@ class _ProbabilityOnly(ClosedFormExplainer):
     """The logit in the place of the map, so that nothing but the map is left out."""
 
     def __init__(self, explained: ClosedFormExplainer) -> None:
-        self.network = explained.network
+        super().__init__(explained.network, explained._head)
 
     def compute(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and each again as a map of one cell."""
-        network = as_timm(self.network)
-        logits = network.forward_head(network.forward_features(batch_nchw))[:, 0].float()
+        features = as_timm(self.network).forward_features(batch_nchw).float()
+        logits = self._head(features.mean(dim=(2, 3)))[:, 0]
         return logits, logits.reshape(-1, 1, 1)

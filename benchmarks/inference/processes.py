@@ -15,6 +15,7 @@ import psutil
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.inference.bare import Subject
+from inference_service.engine.runtime import RuntimeName
 from radrelay_local.stack import Infrastructure
 
 _READY_S = 300.0
@@ -35,13 +36,19 @@ class Rig:
 
 @contextmanager
 def run_rig(
-    infrastructure: Infrastructure, subject: Subject, folder: Path, *, max_batch_size: int | None = None
+    infrastructure: Infrastructure,
+    subject: Subject,
+    runtime: RuntimeName,
+    folder: Path,
+    *,
+    max_batch_size: int | None = None,
 ) -> Iterator[Rig]:
     """Model server and worker on an infrastructure, ready inside the block and gone after it.
 
     Args:
         infrastructure: broker and object store.
         subject: what is served.
+        runtime: the one to compare with; left to itself, the server might choose another that is about as fast.
         folder: for logs and the server's own files.
         max_batch_size: of the server; None leaves its default.
 
@@ -49,7 +56,7 @@ def run_rig(
         BenchmarkError: one of them does not start; the message ends with the end of its log.
     """
     model_url, worker_url = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
-    server_env = _server_env(subject, folder, max_batch_size)
+    server_env = _server_env(subject, runtime, folder, max_batch_size)
     server = ["-m", "bentoml", "serve", "inference_service.server:Screening", *_listen(model_url)]
     with ExitStack() as stack:
         server_pid = stack.enter_context(_running("model-server", server, server_env, model_url, folder))
@@ -64,12 +71,13 @@ def _listen(url: str) -> list[str]:
     return ["--host", host, "--port", port]
 
 
-def _server_env(subject: Subject, folder: Path, max_batch_size: int | None) -> dict[str, str]:
+def _server_env(subject: Subject, runtime: RuntimeName, folder: Path, max_batch_size: int | None) -> dict[str, str]:
     env = {
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(folder / "bentoml"),
         "RADRELAY_INFERENCE_BUNDLE_DIRS": str(subject.bundle_dir),
         "RADRELAY_INFERENCE_DEVICE": subject.device,
+        "RADRELAY_INFERENCE_RUNTIME": runtime,
     }
     if max_batch_size is not None:
         env["RADRELAY_INFERENCE_MAX_BATCH_SIZE"] = str(max_batch_size)

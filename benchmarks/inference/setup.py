@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmarks.inference.apart import Apart
 from benchmarks.inference.bare import Subject
 from benchmarks.inference.plan import Plan
+from inference_service.engine.runtime import RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Setup:
     """One model on one device, the images, and the process that computes for comparison."""
 
     subject: Subject
+    runtime: RuntimeName
     plan: Plan
     contents: Sequence[bytes]
     """DICOM files."""
