@@ -1,6 +1,7 @@
 """The runtime by itself: no server, no broker, no store. Everything here runs in a process of its own (`apart`)."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle, islice
@@ -131,7 +132,8 @@ class _ProbabilityOnly(ClosedFormExplainer):
     """The logit in the place of the map, so that nothing but the map is left out."""
 
     def __init__(self, explained: ClosedFormExplainer) -> None:
-        super().__init__(explained.network, explained._head)
+        self.network = explained.network
+        self._head = deepcopy(as_timm(self.network).get_classifier()).float().requires_grad_(requires_grad=False)
 
     def compute(self, batch_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and each again as a map of one cell."""
