@@ -1,5 +1,6 @@
 """Pictures of reports: the image as the model saw it, beside it with its heatmap, and what the report says."""
 
+import textwrap
 from io import BytesIO
 from pathlib import Path
 
@@ -8,13 +9,15 @@ from PIL import Image, ImageDraw, ImageFont
 from radrelay_local.demo.model import Report
 
 PANEL = 420
-STRIP = 58
+STRIP = 94
+LINE = 20
+LETTERS_A_LINE = 120
 GAP = 4
 INK, DIM, GROUND = (235, 238, 242), (165, 172, 182), (16, 18, 22)
 
 
 def overlay_picture(report: Report, image_png: bytes, overlay_png: bytes) -> Image.Image:
-    """Return the picture of one report: RGB, two panels over two lines of text."""
+    """Return the picture of one report: RGB, two panels over the result and up to three lines on the model."""
     image = Image.open(BytesIO(image_png)).convert("RGBA")
     overlay = Image.open(BytesIO(overlay_png)).convert("RGBA")
     if overlay.size != image.size:
@@ -29,7 +32,8 @@ def overlay_picture(report: Report, image_png: bytes, overlay_png: bytes) -> Ima
     first = f"{result}, confidence {report.confidence:.2f}, urgency {report.urgency.value}"
     second = f"{report.model.name} {report.model.version} ({report.model.label}). {report.notice}"
     write.text((10, PANEL + 8), first, fill=INK, font=ImageFont.load_default(15))
-    write.text((10, PANEL + 32), second, fill=DIM, font=ImageFont.load_default(13))
+    for line, text in enumerate(textwrap.wrap(second, LETTERS_A_LINE, max_lines=3, placeholder=" ...")):
+        write.text((10, PANEL + 32 + line * LINE), text, fill=DIM, font=ImageFont.load_default(13))
     return picture
 
 
