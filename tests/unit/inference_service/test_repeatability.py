@@ -26,9 +26,9 @@ def b4(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return write_untrained(tmp_path_factory.mktemp("bundles") / "b4", size_px=SIZE_PX)
 
 
-def patterns(count: int) -> npt.NDArray[np.uint8]:
+def patterns(count: int, size_px: int) -> npt.NDArray[np.uint8]:
     cells = np.random.default_rng(5).integers(0, 256, (count, 3, 8, 8), np.uint8)
-    return cells.repeat(SIZE_PX // 8, axis=2).repeat(SIZE_PX // 8, axis=3)
+    return cells.repeat(size_px // 8, axis=2).repeat(size_px // 8, axis=3)
 
 
 def skip_without_bfloat16(name: RuntimeName) -> None:
@@ -40,7 +40,7 @@ def skip_without_bfloat16(name: RuntimeName) -> None:
 def test_an_image_scores_the_same_alone_and_at_every_place_of_a_batch(b4: Bundle, name: RuntimeName) -> None:
     skip_without_bfloat16(name)
     runtime = choose_runtime(load_network(b4), b4.manifest, device="cpu", runtime=name)
-    images = patterns(8)
+    images = patterns(8, SIZE_PX)
     alone = [runtime.infer(image[np.newaxis]) for image in images]
     assert len({float(each.logits_n[0]) for each in alone}) == 8, "images that score alike prove nothing"
     for count in range(1, 9):
@@ -65,13 +65,13 @@ def print_digests(directory: Path, names: list[RuntimeName]) -> None:
     bundle = load_bundle(directory)
     for name in names:
         runtime = choose_runtime(load_network(bundle), bundle.manifest, device="cpu", runtime=name)
-        output = runtime.infer(patterns(3))
+        output = runtime.infer(patterns(3, bundle.manifest.image.size_px))
         sys.stdout.write(f"{name} {sha256(output.logits_n.tobytes() + output.cams_nyx.tobytes()).hexdigest()}\n")
 
 
-def test_a_fresh_process_gives_the_same_bits(b4: Bundle) -> None:
+def test_a_fresh_process_gives_the_same_bits(small_bundle: Bundle) -> None:
     names = [name for name in RUNTIMES if name != "openvino-bfloat16" or computes_in_bfloat16()]
-    command = [sys.executable, "-c", _SCRIPT, str(Path(__file__).parent), str(b4.directory), *names]
+    command = [sys.executable, "-c", _SCRIPT, str(Path(__file__).parent), str(small_bundle.directory), *names]
     first, second = (
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout for _ in range(2)
     )

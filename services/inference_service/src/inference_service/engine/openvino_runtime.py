@@ -52,9 +52,9 @@ class OpenVinoRuntime:
     get a share of the cores each, which are then spared waiting for each other. Where the two ways differ in a bit,
     all images take the first.
 
-    Measured with EfficientNet-B4 in bfloat16 on 2 busy cores, batches of 8, median of 9 interleaved runs: two streams
-    take 0.70 of the time of one at 192 px and 0.73 at 380 px, and 0.66 and 0.75 of the processor time; one call with
-    4 or 8 images takes 0.91 to 0.97. The second compiled network takes 70 to 90 MB.
+    Measured with EfficientNet-B4 in bfloat16 on 2 cores, batches of 8, median of 9 interleaved runs, as ratios to one
+    stream: two streams take 0.70 to 0.82 of the time at 192 px and 0.93 at 380 px, and 0.70 and 0.73 where other work
+    fills the machine; one call with 4 or 8 images takes 0.73 to 0.97. The second compiled network takes 70 to 90 MB.
     """
 
     def __init__(self, network: ConvertedNetwork, name: RuntimeName) -> None:
