@@ -5,17 +5,22 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-DISTS  := ./shared ./phantoms ./services/ingest_service ./services/inference_service \
+DISTS  := ./shared ./imaging ./phantoms ./services/ingest_service ./services/inference_service \
           ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
-SOURCES := shared/src services/*/src deploy/local/src phantoms/src training/src benchmarks tests
+API_SERVICES := ingest report dashboard
+SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src benchmarks tests
 
 DICOM ?=
 ONCE  ?=
+EXAMPLES ?= 200
+JOBS  ?= 2
 SIZE  ?= 380
 BENCH ?=
+FILES ?= 20000
+SEED  ?= 1
 
-.PHONY: help setup demo demo-bundle up down test check format schemas bench bench-inference clean
+.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,27 +48,48 @@ up: setup ## Start the embedded stack and leave it running
 down: setup ## Stop the embedded stack; its data stays
 	@$(BIN)/radrelay down
 
-test: setup ## Run every test on the embedded stack
-	$(BIN)/python -m pytest
+# Each process has servers of its own; end-to-end tests come first, since they are the longest.
+test: setup browser ## Run every test on the embedded stack, in as many processes as JOBS says (2)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-check: setup ## Lint, format, types, import rules and committed schemas
+browser: ## Install Chromium for the tests of the frontend, on Debian as root; elsewhere they are skipped without one
+	@deploy/local/install-chromium
+
+test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer than make test does (EXAMPLES=200 requests an operation)
+	$(BIN)/python -m pytest tests/integration --api-examples $(EXAMPLES) -k test_contract
+
+fuzz: setup ## Send FILES=20000 mutated files (SEED=1) through intake and decoders, and say what became of them
+	PYTHONPATH=tests $(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
+
+check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
+	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --check docs/api || exit 1; done
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: setup ## Write the JSON Schemas of the events to shared/contracts
+schemas: setup ## Write the JSON Schemas of the events to shared/contracts and the OpenAPI documents to docs/api
 	$(BIN)/python -m radrelay_shared.events.schemas --write shared/contracts
+	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --write docs/api || exit 1; done
 
-bench: bench-inference ## Run every benchmark
+bench: bench-inference bench-ingest bench-dashboard bench-reports ## Run every benchmark
 
 bench-inference: setup ## Measure the inference worker and write benchmarks/RESULTS.md (SIZE=192 sets the input size, BENCH="--sweep" adds options)
 	$(BIN)/python -m benchmarks.inference --size $(SIZE) $(BENCH)
+
+bench-ingest: setup ## Measure the ingest service and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.ingest
+
+bench-dashboard: setup ## Measure the dashboard service and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.dashboard
+
+bench-reports: setup ## Measure the report service with 5,000,000 reports and write benchmarks/RESULTS.md (17 GB of disk while it lasts)
+	$(BIN)/python -m benchmarks.reports
 
 clean: ## Remove what was built, the environment and the stack's data
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

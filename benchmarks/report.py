@@ -41,8 +41,8 @@ def _results(results: Results) -> Iterator[str]:
 
 
 def _run(run: Run) -> Iterator[str]:
-    yield f"### On {run.device}: {run.runtime}\n"
-    yield f"{run.model}\n"
+    yield f"### {run.setting}\n"
+    yield f"{run.subject}\n"
     header = ("figure", "median", "least", "most", "repeats", "target", "met")
     yield from _lines(header, (_figure_row(figure) for figure in run.figures))
     for table in run.tables:

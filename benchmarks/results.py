@@ -54,13 +54,12 @@ class Table(_Kept):
 
 
 class Run(_Kept):
-    """Everything measured with one model on one device."""
+    """Everything measured in one setting."""
 
-    device: str
-    runtime: str
-    """Library, device and precision, as in `openvino 2026.4.1 cpu bfloat16`."""
-    model: str
-    """The bundle: name, version, label, input size, digest."""
+    setting: str
+    """A heading, such as `On cpu: openvino 2026.4.1 cpu bfloat16`."""
+    subject: str
+    """What was measured: a model bundle, or which processes."""
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
 

@@ -1,25 +1,48 @@
 """Fixtures that every kind of test may ask for."""
 
+import os
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from radrelay_local.stack import start_infrastructure, start_stack
 from support.stack import Infrastructure, ProvisionedDatabases, RunningStack, provisioned_databases
+from support.tenants import tenants_on
 from support.tokens import TestIssuer, run_issuer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--api-examples", type=int, default=10, help="generated requests for each operation of the HTTP APIs"
+    )
 
 
 def pytest_configure() -> None:
     """Let a run that is told to end take the servers with it that it started, as with Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Workers of pytest-xdist are told a width of 80, which consoles that are made then keep.
+    for size in ("COLUMNS", "LINES"):
+        os.environ.pop(size, None)
+    # No test judges how long anything takes, and hypothesis would.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def api_examples(pytestconfig: pytest.Config) -> int:
+    """How much schemathesis tries."""
+    examples: int = pytestconfig.getoption("api_examples")
+    return examples
 
 
 @pytest.fixture(scope="session")
 def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
     """NATS, S3 and PostgreSQL, with nothing of Radrelay running on them."""
-    with start_infrastructure(tmp_path_factory.mktemp("infra"), prefer_usual_ports=False) as infrastructure:
-        yield infrastructure
+    folder = tmp_path_factory.mktemp("infra")
+    with start_infrastructure(folder, prefer_usual_ports=False) as running, tenants_on(running.objects):
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +54,8 @@ def provisioned(infra: Infrastructure) -> ProvisionedDatabases:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Everything: infrastructure, services, edge and token issuer."""
-    with start_stack(tmp_path_factory.mktemp("stack"), prefer_usual_ports=False) as running:
+    folder = tmp_path_factory.mktemp("stack")
+    with start_stack(folder, prefer_usual_ports=False) as running, tenants_on(running.objects):
         yield running
 
 

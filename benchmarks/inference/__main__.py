@@ -2,135 +2,106 @@
 
 import argparse
 import asyncio
-import os
-import shlex
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
+from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
-from rich.console import Console
-from rich.markdown import Markdown
 
-from benchmarks.errors import BenchmarkError
+from benchmarks.execution import Say, execute, parser_of, scratch_folder
 from benchmarks.inference.apart import Apart
 from benchmarks.inference.bare import Device, Subject, chosen_runtime
 from benchmarks.inference.memory import measure_memory
 from benchmarks.inference.model import choose_bundle, describe_bundle, draw_images
-from benchmarks.inference.plan import FULL, QUICK, Plan
+from benchmarks.inference.plan import FULL, QUICK
 from benchmarks.inference.processes import Rig, run_rig
 from benchmarks.inference.setup import Setup
 from benchmarks.inference.single import measure_lone, measure_maps
 from benchmarks.inference.site import open_sites
 from benchmarks.inference.sweep import sweep_batch_sizes
 from benchmarks.inference.throughput import measure_throughput
-from benchmarks.machine import describe_commit, describe_machine
-from benchmarks.report import RESULTS_FOLDER, render, write_report
-from benchmarks.results import Figure, Results, Run, Table
-from inference_service.bundles import Bundle
+from benchmarks.layout import kept_to, layouts
+from benchmarks.results import Figure, Run, Table
 from radrelay_local.stack import DEMONSTRATION_BUNDLE, Infrastructure, start_infrastructure
-
-_SCRATCH = Path("build/benchmarks")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what the arguments ask for."""
     options = _parse(arguments)
-    # So that whoever is told to end takes the servers along that it started, as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    progress = Console(stderr=True)
-
-    def say(what: str) -> None:
-        progress.print(f"{datetime.now():%H:%M:%S} {what}", highlight=False)  # noqa: DTZ005  # the clock on the wall
-
-    try:
-        results = _measure(options, say)
-    except BenchmarkError as error:
-        sys.exit(f"It cannot be measured: {error}")
-    results.save(options.output)
-    report = write_report(options.output.parent)
-    Console().print(Markdown(render([results])))
-    say(f"written: {options.output} and {report}")
+    execute("inference", partial(_measure, options), options.output)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
-    parser.add_argument("--bundle", type=Path, help=f"default: {DEMONSTRATION_BUNDLE}, or an untrained EfficientNet-B4")
+    parser = parser_of("inference", __doc__, quick="few repeats")
+    parser.add_argument("--bundle", type=Path, help=f"default: {DEMONSTRATION_BUNDLE}")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the input; default: what the bundle says")
     parser.add_argument("--memory-images", type=int, help=f"default: {FULL.memory_images}")
     parser.add_argument("--sweep", action="store_true", help="also try several largest batches of the model server")
-    parser.add_argument("--quick", action="store_true", help="few repeats: shows that it works, and little more")
-    parser.add_argument("--output", type=Path, default=RESULTS_FOLDER / "inference.json", metavar="FILE")
     return parser.parse_args(arguments)
 
 
-def _measure(options: argparse.Namespace, say: Callable[[str], None]) -> Results:
+def _measure(options: argparse.Namespace, say: Say) -> tuple[list[Run], list[str]]:
     plan = QUICK if options.quick else FULL
     if options.memory_images is not None:
         plan = replace(plan, memory_images=options.memory_images)
-    started_at, load_average = datetime.now(UTC), os.getloadavg()[0]
     devices: list[Device] = ["cpu"]
     skipped = []
     if torch.cuda.is_available():
         devices.append("cuda")
     else:
         skipped.append(f"on a GPU: PyTorch {torch.__version__} finds no CUDA device here")
-    _SCRATCH.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=_SCRATCH) as name:
-        scratch = Path(name).resolve()
-        say("drawing images, choosing the bundle, starting broker and object store")
-        contents = draw_images()
+    contents = draw_images()
+    runs: list[Run] = []
+    with scratch_folder() as scratch:
         bundle = choose_bundle(options.bundle, size_px=options.size, scratch=scratch)
-        with start_infrastructure(scratch / "infrastructure", prefer_usual_ports=False) as infrastructure:
-            runs = [
-                _run(bundle, device, plan, contents, infrastructure, scratch, say, sweep=options.sweep)
-                for device in devices
-            ]
-    return Results(
-        benchmark="inference",
-        command=shlex.join(["python", "-m", "benchmarks.inference", *sys.argv[1:]]),
-        commit=describe_commit(),
-        started_at=started_at,
-        finished_at=datetime.now(UTC),
-        load_average=load_average,
-        machine=describe_machine(),
-        runs=tuple(runs),
-        skipped=tuple(skipped),
-    )
+        for device, layout in product(devices, layouts()):
+            say(f"on {device}, {layout.setting}: starting broker and object store")
+            folder = scratch / f"{len(runs)}"
+            with (
+                kept_to(layout.others),
+                start_infrastructure(folder / "infrastructure", prefer_usual_ports=False) as infrastructure,
+                Apart(layout.service) as apart,
+            ):
+                name, description = asyncio.run(apart.call(chosen_runtime, Subject(bundle.directory, device)))
+                setup = Setup(Subject(bundle.directory, device), name, plan, layout, contents, apart, say)
+                say(f"{describe_bundle(bundle)}; {description}")
+                if layout.is_shared:
+                    figures, tables = _everything(setup, infrastructure, folder, sweep=options.sweep)
+                else:
+                    figures, tables = _throughput(setup, infrastructure, folder)
+            runs.append(
+                Run(
+                    setting=f"On {device}, {layout.setting}: {description}",
+                    subject=describe_bundle(bundle),
+                    figures=tuple(figures),
+                    tables=tuple(tables),
+                )
+            )
+    return runs, skipped
 
 
-def _run(
-    bundle: Bundle,
-    device: Device,
-    plan: Plan,
-    contents: Sequence[bytes],
-    infrastructure: Infrastructure,
-    scratch: Path,
-    say: Callable[[str], None],
-    *,
-    sweep: bool,
-) -> Run:
-    subject = Subject(bundle.directory, device)
-    with Apart() as apart:
-        name, description = asyncio.run(apart.call(chosen_runtime, subject))
-        setup = Setup(subject, name, plan, contents, apart, say)
-        say(f"{describe_bundle(bundle)}; {description}")
-        figures = asyncio.run(measure_maps(setup))
-        with run_rig(infrastructure, subject, name, scratch) as rig:
-            measured, tables = asyncio.run(_whole(setup, rig))
-        if sweep:
-            tables.append(sweep_batch_sizes(setup, infrastructure, scratch))
-    return Run(
-        device=device,
-        runtime=description,
-        model=describe_bundle(bundle),
-        figures=tuple(figures + measured),
-        tables=tuple(tables),
-    )
+def _everything(
+    setup: Setup, infrastructure: Infrastructure, folder: Path, *, sweep: bool
+) -> tuple[list[Figure], list[Table]]:
+    figures = asyncio.run(measure_maps(setup))
+    with run_rig(infrastructure, setup.subject, setup.runtime, folder, setup.layout.service) as rig:
+        measured, tables = asyncio.run(_whole(setup, rig))
+    if sweep:
+        tables.append(sweep_batch_sizes(setup, infrastructure, folder))
+    return figures + measured, tables
+
+
+def _throughput(setup: Setup, infrastructure: Infrastructure, folder: Path) -> tuple[list[Figure], list[Table]]:
+    """What depends on who else has the cores of the service."""
+    with run_rig(infrastructure, setup.subject, setup.runtime, folder, setup.layout.service) as rig:
+        return asyncio.run(_under_load(setup, rig))
+
+
+async def _under_load(setup: Setup, rig: Rig) -> tuple[list[Figure], list[Table]]:
+    async with open_sites(rig.infrastructure) as sites:
+        return await measure_throughput(setup, rig, sites)
 
 
 async def _whole(setup: Setup, rig: Rig) -> tuple[list[Figure], list[Table]]:

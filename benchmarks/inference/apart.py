@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
@@ -14,8 +15,14 @@ T = TypeVar("T")
 class Apart:
     """One process; use as a context manager."""
 
-    def __init__(self) -> None:
-        self._executor = ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
+    def __init__(self, cores: frozenset[int]) -> None:
+        """The process keeps to these cores."""
+        self._executor = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=os.sched_setaffinity,
+            initargs=(0, cores),
+        )
 
     def __enter__(self) -> Self:
         return self

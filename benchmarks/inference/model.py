@@ -9,7 +9,6 @@ from safetensors.numpy import load
 from benchmarks.errors import BenchmarkError
 from inference_service.bundles import Bundle, load_bundle
 from inference_service.bundles.manifest import MANIFEST_FILE
-from inference_service.bundles.untrained import write_untrained
 from inference_service.bundles.writing import write_bundle
 from radrelay_local.stack import DEMONSTRATION_BUNDLE
 from radrelay_phantoms import sample
@@ -18,25 +17,21 @@ from radrelay_phantoms.dicom import write_dicom
 IMAGE_SIZE_PX = 512
 """Of one CT slice as scanners write it."""
 DISTINCT_IMAGES = 6
-UNTRAINED_SIZE_PX = 380
 
 
 def choose_bundle(directory: Path | None, *, size_px: int | None, scratch: Path) -> Bundle:
     """The bundle to measure.
 
     Args:
-        directory: of a bundle; None takes the trained one where it is there, else an untrained EfficientNet-B4.
+        directory: of a bundle; None takes the demonstration bundle.
         size_px: side of the input; None leaves what the bundle says.
-        scratch: where a changed or an untrained bundle is written.
+        scratch: where a changed bundle is written.
 
     Raises:
         BundleError: the bundle is broken.
         BenchmarkError: the bundle does not take CT, which the phantoms are.
     """
-    if directory is None and not DEMONSTRATION_BUNDLE.is_dir():
-        bundle = write_untrained(scratch / "untrained", size_px=size_px or UNTRAINED_SIZE_PX)
-    else:
-        bundle = load_bundle(directory or DEMONSTRATION_BUNDLE)
+    bundle = load_bundle(directory or DEMONSTRATION_BUNDLE)
     if "CT" not in bundle.manifest.image.accepts.modalities:
         raise BenchmarkError(f"the bundle in {bundle.directory} does not take CT images, which the phantoms are")
     if size_px in {None, bundle.manifest.image.size_px}:

@@ -1,7 +1,7 @@
 """The naive design, as a reference: how a worker for this job is usually written first.
 
-One image at a time in a thread: fetch, decode, float32 PyTorch, pytorch-grad-cam with its backward pass, pictures by
-Pillow, write, publish, acknowledge. It runs in a process of its own (`apart`).
+One image at a time in a thread: fetch, decode, float32 PyTorch, pytorch-grad-cam with its backward pass, write the map,
+publish, acknowledge. It runs in a process of its own (`apart`).
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from minio import Minio
 from PIL import Image
 from pydicom import dcmread
 from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.image import show_cam_on_image
 from pytorch_grad_cam.utils.model_targets import RawScoresOutputTarget
 from torch import nn
 
@@ -29,7 +28,7 @@ from benchmarks.inference.bare import Subject
 from inference_service.bundles import Bundle, load_bundle
 from inference_service.bundles.image_spec import CtWindows
 from inference_service.engine.network import load_network
-from radrelay_shared.objects import ObjectStoreSettings
+from radrelay_shared.objects import ObjectStoreSettings, bucket_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +67,19 @@ async def _consume(subject: Subject, addresses: Addresses, tenant: str, count: i
 
 def _screen(subject: Subject, settings: ObjectStoreSettings, tenant: str, stored: dict[str, Any]) -> dict[str, Any]:
     store = _store(settings)
-    response = store.get_object(bucket_name=settings.bucket, object_name=stored["object_key"])
+    bucket = bucket_of(settings.bucket_prefix, tenant)
+    response = store.get_object(bucket_name=bucket, object_name=stored["object_key"].removeprefix(f"{tenant}/"))
     content = response.read()
     response.close()
     response.release_conn()
-    preview_yx, probability, heat_yx = explain(subject, content)
-    overlay_yxc = show_cam_on_image(np.stack([preview_yx / 255.0] * 3, axis=-1).astype(np.float32), heat_yx)
-    folder = f"{tenant}/naive/{stored['instance_id']}"
-    outputs = {"preview.png": _png(preview_yx), "overlay.png": _png(overlay_yxc), "cam.npy": _npy(heat_yx)}
-    for name, data in outputs.items():
-        store.put_object(
-            bucket_name=settings.bucket, object_name=f"{folder}/{name}", data=io.BytesIO(data), length=len(data)
-        )
-    return {"instance_id": stored["instance_id"], "probability": probability, "overlay": f"{folder}/overlay.png"}
+    _, probability, heat_yx = explain(subject, content)
+    key, data = f"naive/{stored['instance_id']}/cam.npy", _npy(heat_yx)
+    store.put_object(bucket_name=bucket, object_name=key, data=io.BytesIO(data), length=len(data))
+    return {"instance_id": stored["instance_id"], "probability": probability, "heatmap": key}
 
 
 def explain(subject: Subject, content: bytes) -> tuple[npt.NDArray[np.uint8], float, npt.NDArray[np.float32]]:
-    """Preview, probability (not calibrated) and Grad-CAM (0 to 1, the size of the input) of one DICOM file."""
+    """First channel of the input, raw probability and Grad-CAM (0 to 1, the size of the input) of one DICOM file."""
     bundle, model = _load(subject)
     levels_cyx = _decode(content, bundle)
     norm = bundle.manifest.normalization
@@ -106,12 +101,6 @@ def _decode(content: bytes, bundle: Bundle) -> npt.NDArray[np.uint8]:
     lows = [(window.center_hu - window.width_hu / 2, window.width_hu) for window in spec.channels.windows]
     levels = [np.clip((hu_yx - low) / width, 0.0, 1.0) * 255.0 for low, width in lows]
     return np.stack(levels).astype(np.uint8)
-
-
-def _png(image: npt.NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def _npy(array: npt.NDArray[np.float32]) -> bytes:

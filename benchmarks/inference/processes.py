@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import psutil
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.inference.bare import Subject
+from benchmarks.layout import pinned
 from inference_service.engine.runtime import RuntimeName
 from radrelay_local.stack import Infrastructure
 
@@ -40,6 +41,7 @@ def run_rig(
     subject: Subject,
     runtime: RuntimeName,
     folder: Path,
+    cores: frozenset[int],
     *,
     max_batch_size: int | None = None,
 ) -> Iterator[Rig]:
@@ -50,6 +52,7 @@ def run_rig(
         subject: what is served.
         runtime: the one to compare with; left to itself, the server might choose another that is about as fast.
         folder: for logs and the server's own files.
+        cores: those of model server and worker.
         max_batch_size: of the server; None leaves its default.
 
     Raises:
@@ -57,12 +60,12 @@ def run_rig(
     """
     model_url, worker_url = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
     server_env = _server_env(subject, runtime, folder, max_batch_size)
-    server = ["-m", "bentoml", "serve", "inference_service.server:Screening", *_listen(model_url)]
+    server = [sys.executable, "-m", "bentoml", "serve", "inference_service.server:Screening", *_listen(model_url)]
     with ExitStack() as stack:
-        server_pid = stack.enter_context(_running("model-server", server, server_env, model_url, folder))
+        server_pid = stack.enter_context(_running("model-server", pinned(server, cores), server_env, model_url, folder))
         worker_env = _worker_env(infrastructure, model_url, worker_url)
-        worker = ["-m", "inference_service.worker"]
-        worker_pid = stack.enter_context(_running("worker", worker, worker_env, worker_url, folder))
+        worker = [sys.executable, "-m", "inference_service.worker"]
+        worker_pid = stack.enter_context(_running("worker", pinned(worker, cores), worker_env, worker_url, folder))
         yield Rig(infrastructure, model_url, worker_url, server_pid, worker_pid)
 
 
@@ -92,7 +95,7 @@ def _worker_env(infrastructure: Infrastructure, model_url: str, worker_url: str)
         "OBJECTS__ENDPOINT": objects.endpoint,
         "OBJECTS__ACCESS_KEY": objects.access_key,
         "OBJECTS__SECRET_KEY": objects.secret_key.get_secret_value(),
-        "OBJECTS__BUCKET": objects.bucket,
+        "OBJECTS__BUCKET_PREFIX": objects.bucket_prefix,
         "OBJECTS__SECURE": str(objects.secure),
         "MODEL_URL": model_url,
         "HEALTH_HOST": host,
@@ -102,11 +105,11 @@ def _worker_env(infrastructure: Infrastructure, model_url: str, worker_url: str)
 
 
 @contextmanager
-def _running(name: str, arguments: list[str], env: Mapping[str, str], url: str, folder: Path) -> Iterator[int]:
+def _running(name: str, command: Sequence[str], env: Mapping[str, str], url: str, folder: Path) -> Iterator[int]:
     log = folder / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             env={**os.environ, **env},
             stdout=output,
             stderr=subprocess.STDOUT,

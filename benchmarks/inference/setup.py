@@ -1,11 +1,13 @@
 """What every measurement needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.execution import Say
 from benchmarks.inference.apart import Apart
 from benchmarks.inference.bare import Subject
 from benchmarks.inference.plan import Plan
+from benchmarks.layout import Layout
 from inference_service.engine.runtime import RuntimeName
 
 
@@ -16,9 +18,9 @@ class Setup:
     subject: Subject
     runtime: RuntimeName
     plan: Plan
+    layout: Layout
     contents: Sequence[bytes]
     """DICOM files."""
     apart: Apart
     """Where the bare runtime and the naive design compute, each in its turn."""
-    say: Callable[[str], None]
-    """Tells the person who waits what is being done."""
+    say: Say

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from benchmarks.errors import BenchmarkError
 from benchmarks.inference.model import IMAGE_SIZE_PX
 from radrelay_local.stack import Infrastructure
+from radrelay_local.tenants.buckets import TenantBuckets
 from radrelay_shared.events import InferenceCompleted, InferenceFailed, InstanceStored, Urgency, make_event, parse_event
 from radrelay_shared.messaging import NatsSettings, Publisher, connect, ensure_topology, subject_of
 from radrelay_shared.objects import S3ObjectStore
@@ -120,13 +121,15 @@ class Site:
 class Sites:
     """Makes tenants on one infrastructure."""
 
-    def __init__(self, client: Client, objects: S3ObjectStore) -> None:
+    def __init__(self, client: Client, objects: S3ObjectStore, buckets: TenantBuckets) -> None:
         self._client = client
         self._objects = objects
+        self._buckets = buckets
 
     async def make(self, contents: Sequence[bytes]) -> Site:
         """A new tenant with these files."""
         site = Site(self._client, self._objects)
+        await asyncio.to_thread(self._buckets.add, site.tenant)
         await site.store(contents)
         return site
 
@@ -135,9 +138,11 @@ class Sites:
 async def open_sites(infrastructure: Infrastructure) -> AsyncIterator[Sites]:
     """Connections to broker and object store."""
     settings = NatsSettings(url=infrastructure.nats_url)
-    async with connect(settings, name="benchmark") as client, S3ObjectStore(infrastructure.objects) as objects:
+    store = infrastructure.objects
+    async with connect(settings, name="benchmark") as client, S3ObjectStore(store) as objects:
         await ensure_topology(client.jetstream(), settings.streams)
-        yield Sites(client, objects)
+        with TenantBuckets(store) as buckets:
+            yield Sites(client, objects, buckets)
 
 
 def images_per_s(finished_at: Sequence[float]) -> float:

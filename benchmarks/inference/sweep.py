@@ -19,7 +19,9 @@ def sweep_batch_sizes(setup: Setup, infrastructure: Infrastructure, folder: Path
     rows = []
     for size in setup.plan.sweep_batch_sizes:
         setup.say(f"sweep: batches of at most {size}")
-        with run_rig(infrastructure, setup.subject, setup.runtime, folder, max_batch_size=size) as rig:
+        with run_rig(
+            infrastructure, setup.subject, setup.runtime, folder, setup.layout.service, max_batch_size=size
+        ) as rig:
             rows.append((str(size), *asyncio.run(_load(setup, rig))))
     return Table(
         title="Largest batch of the model server",

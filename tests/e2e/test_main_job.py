@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from radrelay_local import demo
-from radrelay_local.demo.client import ApiClient, ApiError
-from radrelay_local.demo.model import BatchState, DashboardSummary
+from radrelay_local.client.answers import BatchState, DashboardSummary
+from radrelay_local.client.api import ApiClient
+from radrelay_local.client.connection import ApiError
 from support.hospital import finished, head, person, poison, send, write_heads, write_zip
 from support.stack import RunningStack
 from support.tenants import new_tenant
@@ -46,8 +47,8 @@ async def test_a_zip_and_a_folder_become_reports_with_pictures_and_figures(stack
             assert report.model.label
             image = Image.open(BytesIO(await ada.rendering(report.report_id, "image")))
             overlay = Image.open(BytesIO(await ada.rendering(report.report_id, "overlay")))
-            cam_yx = np.load(BytesIO(await ada.rendering(report.report_id, "heatmap")), allow_pickle=False)
-            assert (image.mode, overlay.mode, image.size) == ("L", "RGBA", overlay.size)
+            cam_yx = np.load(BytesIO(await ada.rendering(report.report_id, "heatmap.npy")), allow_pickle=False)
+            assert (image.mode, overlay.mode, image.size) == ("L", "RGB", overlay.size)
             assert cam_yx.dtype == np.float32
             assert cam_yx.min() >= 0
         own = await dashboard_with(ada, 6, 0)

@@ -1,16 +1,15 @@
 """CT and other images with chosen values, and what preparing them gives."""
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
 from pydicom import Dataset
 
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import PreparedFrame, Refusal, prepare_frames
+from inference_service.imaging import PreparedFrame, prepare_frames
+from radrelay_imaging import Refusal
 from support.dicom_files import encode, image, set_pixels
 
 SIZE_PX = 64
@@ -59,12 +58,6 @@ def ramp(dtype: str = "<u2") -> npt.NDArray[Any]:
 def prepared(made: Dataset, spec: ImageSpec = ANY) -> PreparedFrame:
     (ready,) = prepare_frames(encode(made), spec)
     return ready
-
-
-def preview_yx(ready: PreparedFrame) -> npt.NDArray[np.uint8]:
-    with Image.open(io.BytesIO(ready.preview_png)) as opened:
-        assert opened.mode == "L"
-        return np.asarray(opened)
 
 
 def refusal(content: bytes, spec: ImageSpec = ANY) -> Refusal:

@@ -7,10 +7,17 @@ import os
 import signal
 from pathlib import Path
 
+from inference_service.bundles.image_spec import ImageSpec
+from inference_service.imaging import PreparedFrame, prepare_frames
 
-def die(_content: bytes, _spec: object) -> None:
-    """End like a decoder that runs into memory that is not its own."""
-    os.kill(os.getpid(), signal.SIGKILL)
+POISON = b"poison"
+
+
+def die_of_poison(content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
+    """Prepare, or on `POISON` end like a decoder that runs into memory that is not its own."""
+    if content == POISON:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return prepare_frames(content, spec)
 
 
 def hang(_content: bytes, _spec: object) -> None:

@@ -3,19 +3,27 @@
 Every builder makes a new image of owner `dr-a` in tenant `acme`, so that two calls never collide by accident.
 """
 
+import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from radrelay_shared.events import (
+    AuditHeadPublished,
     Event,
+    Heatmap,
     InferenceCompleted,
     InferenceFailed,
     InstanceStored,
     ModelRef,
+    Picture,
     Provenance,
     ReportCreated,
+    ReportErased,
+    ReportReviewed,
     Urgency,
+    ValueWindow,
+    Verdict,
     make_event,
 )
 from radrelay_shared.objects import keys
@@ -35,6 +43,9 @@ PROVENANCE = Provenance(
     runtime="torch-float32", runtime_detail="torch 2.14.1 cpu float32", code_version="0.1.0", frame_number=1
 )
 
+PICTURE = Picture(rows=512, columns=512, window=ValueWindow(center=40.0, width=80.0))
+HEATMAP = Heatmap.of_bytes(struct.pack("<6f", 0.0, 0.25, 0.5, 1.0, 2.0, 0.0), rows=2, columns=3)
+
 
 def dicom_uid(*, seed: UUID | None = None) -> str:
     """A UUID-derived UID (DICOM PS3.5 annex B.2)."""
@@ -46,14 +57,12 @@ def inference_completed(
 ) -> Event[InferenceCompleted]:
     """A result; `confidence` follows from `positive` and `probability` unless it is given."""
     instance_id: UUID = changes.get("instance_id") or uuid4()
-    model: ModelRef = changes.get("model", UNTRAINED)
     completed_at = changes.get("received_at", RECEIVED_AT) + timedelta(seconds=2)
     fields = {
         **_result(instance_id),
         "source_key": keys.instance(tenant, instance_id),
-        "preview_key": keys.preview(tenant, instance_id, model.digest),
-        "overlay_key": keys.overlay(tenant, instance_id, model.digest),
-        "cam_key": keys.cam(tenant, instance_id, model.digest),
+        "picture": PICTURE,
+        "heatmap": HEATMAP,
         "completed_at": completed_at,
         "queue_wait_s": 0.4,
         "model_s": 0.05,
@@ -94,6 +103,7 @@ def report_created(*, tenant: str = TENANT, event_id: str | None = None, **chang
         "report_id": uuid5(instance_id, "report"),
         "completed_at": received_at + timedelta(seconds=2),
         "created_at": received_at + timedelta(seconds=3),
+        "priority": Urgency.ROUTINE,
     }
     return make_event(
         ReportCreated.model_validate(_merge(fields, changes)),
@@ -101,6 +111,31 @@ def report_created(*, tenant: str = TENANT, event_id: str | None = None, **chang
         source="/radrelay/report",
         event_id=event_id,
     )
+
+
+def report_reviewed(created: Event[ReportCreated], **changes: Any) -> Event[ReportReviewed]:
+    """The first review of a report, which agrees with it unless another verdict is given."""
+    fields = {
+        **created.data.model_dump(include=set(ReportReviewed.model_fields)),
+        "review_version": 1,
+        "verdict": Verdict.AGREE,
+        "label": "haemorrhage",
+        "reviewer": "dr-r",
+        "reviewed_at": created.data.created_at + timedelta(hours=1),
+        "previous_verdict": None,
+    }
+    return make_event(ReportReviewed(**(fields | changes)), tenant=created.tenant, source="/radrelay/report")
+
+
+def report_erased(created: Event[ReportCreated], **changes: Any) -> Event[ReportErased]:
+    """The erasure of a report that nobody had reviewed, by retention."""
+    fields = {
+        **created.data.model_dump(include=set(ReportErased.model_fields)),
+        "last_review": None,
+        "reason": "retention",
+        "erased_at": created.data.created_at + timedelta(days=30),
+    }
+    return make_event(ReportErased(**(fields | changes)), tenant=created.tenant, source="/radrelay/report")
 
 
 def _result(instance_id: UUID) -> dict[str, Any]:
@@ -157,3 +192,10 @@ def instance_stored(*, tenant: str = TENANT, event_id: str | None = None, **chan
     return make_event(
         InstanceStored.model_validate(fields | changes), tenant=tenant, source="/radrelay/ingest", event_id=event_id
     )
+
+
+def audit_head_published(*, tenant: str = TENANT, **changes: Any) -> Event[AuditHeadPublished]:
+    """The head of an audit chain."""
+    fields: dict[str, Any] = {"sequence": 1, "hash": "ab" * 32, "recorded_at": RECEIVED_AT}
+    head = AuditHeadPublished(**(fields | changes))
+    return make_event(head, tenant=tenant, source=f"/radrelay/{head.service}")

@@ -11,8 +11,10 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless
 
-from radrelay_local.demo.client import ApiClient
-from radrelay_local.demo.model import Batch
+from radrelay_local.client.answers import Batch
+from radrelay_local.client.api import ApiClient
+from radrelay_local.client.delivery import Delivery
+from radrelay_local.client.sending import OutgoingFile
 from radrelay_local.stack import RunningStack
 from radrelay_phantoms import sample
 from radrelay_phantoms.dicom import write_dicom
@@ -70,5 +72,5 @@ async def finished(client: ApiClient, batch: Batch) -> Batch:
 async def send(client: ApiClient, paths: list[Path], *, root: Path) -> Batch:
     """A closed batch of these files."""
     batch = await client.open_batch()
-    await client.upload(batch.batch_id, paths, root=root)
+    await Delivery(client, batch.batch_id).send(OutgoingFile.under(root, path) for path in paths)
     return await client.close_batch(batch.batch_id)

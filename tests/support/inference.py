@@ -94,7 +94,7 @@ def worker_env(infra: Infrastructure, model_url: str, health_port: int) -> dict[
         "OBJECTS__ENDPOINT": objects.endpoint,
         "OBJECTS__ACCESS_KEY": objects.access_key,
         "OBJECTS__SECRET_KEY": objects.secret_key.get_secret_value(),
-        "OBJECTS__BUCKET": objects.bucket,
+        "OBJECTS__BUCKET_PREFIX": objects.bucket_prefix,
         "OBJECTS__SECURE": str(objects.secure),
         "MODEL_URL": model_url,
         "HEALTH_HOST": "127.0.0.1",

@@ -18,8 +18,12 @@ class IngestUser:
 
     async def call(self, method: str, path: str, **content: Any) -> httpx.Response:
         """Any request under `/v1/batches`."""
+        return await self.request(method, f"/v1/batches{path}", **content)
+
+    async def request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Any request."""
         headers = self.headers | content.pop("headers", {})
-        return await self.client.request(method, f"/v1/batches{path}", headers=headers, **content)
+        return await self.client.request(method, path, headers=headers, **content)
 
     async def open_batch(self, **body: Any) -> str:
         """A new batch's identifier."""

@@ -1,4 +1,4 @@
-"""A token issuer for tests: one RSA key, its JWKS served on loopback."""
+"""A token issuer for tests: an RSA key that may be replaced, its JWKS served on loopback."""
 
 import json
 from collections.abc import Iterator
@@ -14,17 +14,27 @@ from jwt.algorithms import RSAAlgorithm
 
 from radrelay_shared.auth import AuthSettings
 
-_KEY_ID = "test-key"
-
 
 class TestIssuer:
     """Signs bearer tokens that a service configured with `settings` accepts."""
 
     __test__ = False  # the name is what it is; there is nothing in it for pytest to collect
 
-    def __init__(self, address: str, key: rsa.RSAPrivateKey) -> None:
-        self._key = key
+    def __init__(self, address: str) -> None:
         self.settings = AuthSettings(issuer=address, audience="radrelay", jwks_url=f"{address}/jwks.json")
+        self.fetches = 0
+        """How often the keys were asked for."""
+        self.rotate("test-key")
+
+    def rotate(self, key_id: str) -> None:
+        """Sign with a new key from now on, and publish only that one."""
+        self.key_id = key_id
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def published(self) -> bytes:
+        """The JWKS (RFC 7517)."""
+        jwk = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return json.dumps({"keys": [jwk | {"kid": self.key_id, "alg": "RS256", "use": "sig"}]}).encode()
 
     def token(self, tenant: str, user: str, /, roles: tuple[str, ...] = ("clinician",), **claims: Any) -> str:
         """A token valid for an hour; `claims` replace or add to the usual ones."""
@@ -38,7 +48,7 @@ class TestIssuer:
             "tenant": tenant,
             "roles": list(roles),
         }
-        return jwt.encode(usual | claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
+        return jwt.encode(usual | claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
     def bearer(
         self, tenant: str, user: str, /, roles: tuple[str, ...] = ("clinician",), **claims: Any
@@ -50,12 +60,11 @@ class TestIssuer:
 @contextmanager
 def run_issuer() -> Iterator[TestIssuer]:
     """Serve the JWKS on a free loopback port while the block runs."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    document = json.dumps({"keys": [jwk | {"kid": _KEY_ID, "alg": "RS256", "use": "sig"}]}).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            issuer.fetches += 1
+            document = issuer.published()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(document)))
@@ -66,10 +75,11 @@ def run_issuer() -> Iterator[TestIssuer]:
             """Keep the test output clean."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    issuer = TestIssuer(f"http://127.0.0.1:{server.server_port}")
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield TestIssuer(f"http://127.0.0.1:{server.server_port}", key)
+        yield issuer
     finally:
         server.shutdown()
         server.server_close()

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Any
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from radrelay_shared.http import ReadinessCheck, create_app
@@ -45,7 +46,8 @@ def run_worker(
     """
     configure(name, observability)
     try:
-        asyncio.run(_serve(name, health_host, health_port, start))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(name, health_host, health_port, start))
     except* Exception:  # noqa: BLE001  # the end of the process: say why and let the exit status tell the orchestrator
         _log.critical("worker failed", exc_info=True)
         sys.exit(1)

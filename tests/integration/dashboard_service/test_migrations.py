@@ -13,7 +13,16 @@ from radrelay_shared.database.migrations import migrate
 from support.databases import dsn, new_database, provisioned
 from support.stack import Infrastructure
 
-TABLES = {"case_rollups", "failure_rollups", "inbox"}
+TABLES = {
+    "cases",
+    "failures",
+    "generations",
+    "case_rollups",
+    "probability_rollups",
+    "turnaround_rollups",
+    "failure_rollups",
+    "inbox",
+}
 
 
 async def test_the_schema_goes_up_down_and_up_again(infra: Infrastructure) -> None:

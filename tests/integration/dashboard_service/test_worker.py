@@ -8,19 +8,17 @@ from typing import Any
 import pytest
 from nats.js import JetStreamContext
 
-from dashboard_service import bootstrap
-from dashboard_service.adapters.postgres import PostgresCountStore
-from dashboard_service.consumer import CountingConsumer
-from dashboard_service.domain.summary import Summary, SummaryScope
-from dashboard_service.handlers import get_summary
-from dashboard_service.settings import DashboardSettings
-from radrelay_shared.auth import Principal, Role
+from dashboard_service import bootstrap, consumer
+from dashboard_service.adapters.figures import PostgresFigureStore
+from dashboard_service.handlers.counting import CountStore, count_event
+from dashboard_service.settings import DashboardSettings, TimeZones
 from radrelay_shared.database import Database
-from radrelay_shared.events import Event
-from radrelay_shared.messaging import Delivery, Publisher, connect, durables, ensure_topology
+from radrelay_shared.events import Event, EventData, InferenceFailed, ReportCreated
+from radrelay_shared.messaging import Publisher, connect, durables, ensure_topology
 from radrelay_shared.messaging.deadletters import REASON
 from radrelay_shared.messaging.topology import dead_letter_subject
-from support.events import inference_failed, report_created
+from support.dashboard import total_cases
+from support.events import inference_failed, report_created, report_erased, report_reviewed
 from support.tenants import new_tenant
 from support.workers import OpenWorker, publish_again, until_settled, working
 
@@ -40,9 +38,8 @@ def open_worker(settings: DashboardSettings) -> OpenWorker:
     return partial(bootstrap.open_worker, settings)
 
 
-async def summary_of(database: Database, tenant: str) -> Summary:
-    principal = Principal(tenant, "boss", frozenset({Role.TENANT_ADMIN}))
-    return await get_summary(SummaryScope.TENANT, principal=principal, counts=PostgresCountStore(database))
+async def totals(database: Database, tenant: str) -> tuple[int, int]:
+    return await total_cases(PostgresFigureStore(database, TimeZones()), tenant)
 
 
 async def test_reports_and_failures_are_counted_once_however_often_they_come(
@@ -55,37 +52,47 @@ async def test_reports_and_failures_are_counted_once_however_often_they_come(
         await asyncio.gather(*(Publisher(js).publish(event) for event in events))
         await asyncio.gather(*(publish_again(js, event) for event in events))
         await until_settled(js, *DURABLES)
-    summary = await summary_of(database, tenant)
-    assert (summary.total_cases, summary.failed_cases) == (20, 5)
+    assert await totals(database, tenant) == (20, 5)
 
 
-@pytest.mark.parametrize("method", ["handle_report", "handle_failure"])
+@pytest.mark.parametrize("kind", [ReportCreated, InferenceFailed])
 async def test_a_crash_between_commit_and_acknowledgement_does_not_count_twice(
     open_worker: OpenWorker,
     database: Database,
     js: JetStreamContext,
     monkeypatch: pytest.MonkeyPatch,
-    method: str,
+    kind: type[EventData],
 ) -> None:
     tenant = new_tenant()
-    handle = getattr(CountingConsumer, method)
-    attempts: list[int] = []
+    attempts: list[bool] = []
 
-    async def commit_then_crash(self: CountingConsumer, delivery: Delivery) -> None:
-        await handle(self, delivery)
-        if delivery.tenant == tenant:
-            attempts.append(delivery.attempt)
-            if delivery.attempt == 1:
+    async def commit_then_crash(event: Event[Any], *, consumer: str, counts: CountStore) -> bool:
+        counted = await count_event(event, consumer=consumer, counts=counts)
+        if event.tenant == tenant and isinstance(event.data, kind):
+            attempts.append(counted)
+            if len(attempts) == 1:
                 raise ConnectionError
+        return counted
 
-    monkeypatch.setattr(CountingConsumer, method, commit_then_crash)
+    monkeypatch.setattr(consumer, "count_event", commit_then_crash)
     async with working(open_worker):
         await Publisher(js).publish(report_created(tenant=tenant))
         await Publisher(js).publish(inference_failed(tenant=tenant))
         await until_settled(js, *DURABLES)
-    summary = await summary_of(database, tenant)
-    assert attempts == [1, 2]
-    assert (summary.total_cases, summary.failed_cases) == (1, 1)
+    assert attempts == [True, False]
+    assert await totals(database, tenant) == (1, 1)
+
+
+async def test_reviews_and_erasures_come_by_the_same_durable(
+    open_worker: OpenWorker, database: Database, js: JetStreamContext
+) -> None:
+    tenant = new_tenant()
+    first, second = report_created(tenant=tenant), report_created(tenant=tenant)
+    async with working(open_worker):
+        for event in (report_reviewed(first), first, second, report_erased(second)):
+            await Publisher(js).publish(event)
+        await until_settled(js, *DURABLES)
+    assert await totals(database, tenant) == (1, 0)
 
 
 async def test_what_cannot_be_counted_becomes_a_dead_letter_and_its_neighbours_are_counted(
@@ -97,7 +104,7 @@ async def test_what_cannot_be_counted_becomes_a_dead_letter_and_its_neighbours_a
         for event in (report_created(tenant=tenant), poison, report_created(tenant=tenant)):
             await Publisher(js).publish(event)
         await until_settled(js, *DURABLES)
-    assert (await summary_of(database, tenant)).total_cases == 2
+    assert await totals(database, tenant) == (2, 0)
     subject = dead_letter_subject(tenant, durables.DASHBOARD_REPORTS)
     message = await js.get_last_msg(durables.DEAD_LETTERS.name, subject)
     assert message.headers is not None

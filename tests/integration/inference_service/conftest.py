@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from inference_service.bundles import Bundle
-from inference_service.bundles.untrained import write_untrained
 from support.inference import free_port, serving, working
 from support.stack import Infrastructure
+from support.untrained import write_untrained
 
 
 @pytest.fixture(scope="session")

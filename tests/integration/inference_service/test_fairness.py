@@ -13,6 +13,7 @@ from radrelay_shared.messaging import NatsSettings, connect, durables, ensure_to
 from radrelay_shared.objects import S3ObjectStore
 from support.inference_site import Site, phantom
 from support.stack import Infrastructure
+from support.tenants import new_tenant
 
 MAX_BATCH_SIZE = BatchingSettings().max_batch_size
 WAITING = 500
@@ -25,9 +26,11 @@ async def sites(infra: Infrastructure) -> AsyncIterator[tuple[Site, Site]]:
     async with connect(settings, name="test") as client, S3ObjectStore(infra.objects) as objects:
         js = client.jetstream()
         await ensure_topology(js, settings.streams)
-        busy, other = (Site(f"t-{uuid4().hex[:12]}", objects, client) for _ in range(2))
+        busy, other = (Site(new_tenant(), objects, client) for _ in range(2))
         for site in (busy, other):
             await site.listen()
+            # A bucket's first object waits for a volume of SeaweedFS, while the other tenant's images go on.
+            await objects.put(f"{site.tenant}/first", b"x", content_type="text/plain")
         yield busy, other
         await js.purge_stream(durables.INSTANCES.name, subject=f"radrelay.v1.{busy.tenant}.instance.stored.routine")
 

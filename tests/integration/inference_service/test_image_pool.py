@@ -7,19 +7,24 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
+from fuzz.decoding import PROCESSES, fuzz_decoders
 from inference_service.adapters import image_pool
 from inference_service.adapters.image_pool import ImagePool
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import Refusal, RefusalReason, prepare_frames
+from inference_service.imaging import prepare_frames
+from radrelay_imaging import Refusal, RefusalReason
+from radrelay_shared import sandbox
 from radrelay_shared.events import Urgency
 from support import decoders
 from support.dicom_files import encode, image, set_pixels
+from support.mutations import shipped_samples
 
 SPEC = ImageSpec.model_validate({"size_px": 64, "accepts": {"modalities": ["CT"]}, "channels": {"kind": "voi"}})
 GOOD = encode(image(rows=40, columns=60))
@@ -46,9 +51,7 @@ async def refused(pool: ImagePool, content: bytes = GOOD) -> RefusalReason:
 async def test_work_in_the_pool_gives_what_it_gives_here(pool: ImagePool) -> None:
     (here,), (there,) = prepare_frames(GOOD, SPEC), await pool.prepare(GOOD, SPEC)
     assert np.array_equal(here.image_cyx, there.image_cyx)
-    assert (here.preview_png, here.placement) == (there.preview_png, there.placement)
-    heatmap = await pool.render(np.eye(3, dtype=np.float32), there.placement)
-    assert heatmap.overlay_png.startswith(b"\x89PNG")
+    assert here.placement == there.placement
 
 
 async def test_a_refusal_comes_back_as_itself(pool: ImagePool) -> None:
@@ -68,11 +71,9 @@ async def test_a_stat_image_passes_the_routine_ones_that_wait(pool: ImagePool) -
 
 
 async def test_a_decoder_that_dies_costs_one_image(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_pool, "prepare_frames", decoders.die_of_poison)
     neighbours = [asyncio.create_task(pool.prepare(GOOD, SPEC)) for _ in range(6)]
-    await asyncio.sleep(0)
-    with monkeypatch.context() as patched:
-        patched.setattr(image_pool, "prepare_frames", decoders.die)
-        assert await refused(pool) == RefusalReason.DECODER_CRASHED
+    assert await refused(pool, decoders.POISON) == RefusalReason.DECODER_CRASHED
     await asyncio.gather(*neighbours)
     await assert_works(pool)
 
@@ -99,14 +100,14 @@ async def test_an_image_that_takes_too_much_memory_is_refused(pool: ImagePool) -
 
 
 async def test_a_pool_whose_pipe_is_broken_is_replaced(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_pool, "_START_S", 0.5)
-    broken = pool._pool
+    monkeypatch.setattr(sandbox, "_START_S", 0.5)
+    broken = pool._sandbox._pool
     channel = broken._pool_manager.worker_manager.workers_channel
     assert channel is not None
     # What a process leaves behind that is killed in the middle of an answer: a length, and less than that.
     os.write(channel.writer.fileno(), struct.pack("!i", 1 << 20) + b"cut off")
     await assert_works(pool)
-    assert pool._pool is not broken
+    assert pool._sandbox._pool is not broken
 
 
 async def test_a_cancelled_image_frees_its_place(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +121,33 @@ async def test_a_cancelled_image_frees_its_place(pool: ImagePool, monkeypatch: p
     await assert_works(pool)
 
 
+async def test_mutated_pixel_data_of_every_codec_gives_an_array_or_a_named_refusal() -> None:
+    async with ImagePool(processes=PROCESSES, timeout_s=30, memory_bytes=1 << 30) as pool:
+        decoders = {process.pid for process in psutil.Process().children(recursive=True)}
+        findings = await fuzz_decoders(pool, shipped_samples(), files=400, seed=11)
+        assert {process.pid for process in psutil.Process().children(recursive=True)} == decoders
+    assert findings.faults == findings.deadly == []
+    assert findings.outcomes["array"] > 50
+    assert findings.outcomes[RefusalReason.UNDECODABLE_PIXEL_DATA] > 20
+
+
+async def test_a_decoder_says_nothing_of_what_is_in_the_file(
+    pool: ImagePool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = GOOD.replace(b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x14\x00Doe^Jane 1970-01-01\0")
+    assert secret != GOOD
+    with suppress(Refusal):
+        await pool.prepare(secret, SPEC)
+    assert "Doe" not in "".join(capfd.readouterr())
+
+
 SCRIPT = """
 import asyncio, os
 from inference_service.adapters.image_pool import ImagePool
 
 async def main():
     async with ImagePool(processes=2, timeout_s=5, memory_bytes=1 << 28) as pool:
-        print(await pool._run(os.getpid), await pool._run(os.getpid), flush=True)
+        print(await pool._sandbox.run(os.getpid), await pool._sandbox.run(os.getpid), flush=True)
         await asyncio.Event().wait()
 
 if __name__ == "__main__":

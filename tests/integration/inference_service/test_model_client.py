@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import httpx
+import aiohttp
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
@@ -15,6 +15,7 @@ from inference_service.adapters.model_client import ModelAway, ModelClient
 from inference_service.bundles import Bundle
 from inference_service.ports import ModelChanged, ModelFault
 from inference_service.wire import MODEL_CHANGED, ImageError, ImageResult
+from support.inference import free_port
 from support.models import catalogue, model_info
 
 IMAGE = np.zeros((3, 96, 96), np.uint8)
@@ -96,13 +97,12 @@ async def test_a_call_that_breaks_off_is_made_again_a_few_times() -> None:
     async with scripted([BREAK_OFF, BREAK_OFF, SCORED]) as (_, client):
         assert (await client.screen(IMAGE, DIGEST)).probability == 0.5
     async with scripted([BREAK_OFF] * 3) as (_, client):
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(aiohttp.ClientError):
             await client.screen(IMAGE, DIGEST)
 
 
 async def test_a_server_that_comes_back_is_found() -> None:
-    async with scripted([SCORED]) as (server, client):
-        port = client._http.base_url.port
+    server, port = ScriptedServer(deque([SCORED])), free_port()
     listening: asyncio.Server | None = None
     async with ModelClient(f"http://127.0.0.1:{port}", stop=asyncio.Event()) as client:
         before = retries("unreachable")
@@ -130,7 +130,7 @@ async def test_a_worker_that_stops_waits_for_nobody() -> None:
 
 async def test_a_server_error_is_left_to_a_later_attempt() -> None:
     async with scripted([(500, b"{}")]) as (server, client):
-        with pytest.raises(httpx.HTTPStatusError):
+        with pytest.raises(aiohttp.ClientResponseError):
             await client.screen(IMAGE, DIGEST)
     assert len(server.paths) == 1
 

@@ -13,9 +13,9 @@ import pytest
 
 from inference_service import wire
 from inference_service.bundles import Bundle
-from inference_service.bundles.untrained import write_untrained
 from inference_service.engine.screening import ImageScore, ScreeningEngine
 from support.inference import free_port, serving
+from support.untrained import write_untrained
 
 
 def images(count: int) -> list[npt.NDArray[np.uint8]]:

@@ -6,33 +6,39 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import RLELossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from inference_service.bundles import Bundle
-from inference_service.imaging import RefusalReason
+from radrelay_imaging import RefusalReason
 from radrelay_shared.events import (
     InferenceCompleted,
     InferenceFailed,
     InferenceShadowScored,
     InferenceStarted,
+    InstanceCancelled,
     Urgency,
+    ValueWindow,
+    make_event,
     parse_event,
 )
 from radrelay_shared.messaging import NatsSettings, connect, ensure_topology
 from radrelay_shared.objects import S3ObjectStore, keys
 from support.dicom_files import encode, set_pixels
+from support.dicom_tokens import ITEM, sample_of
 from support.inference import free_port, serving, working
 from support.inference_site import Site, phantom
+from support.mutations import mutate_pixels
 from support.stack import Infrastructure
+from support.tenants import new_tenant
 
 ENOUGH_S = 90.0
 
@@ -52,7 +58,7 @@ async def site(infra: Infrastructure) -> AsyncIterator[Site]:
     settings = NatsSettings(url=infra.nats_url)
     async with connect(settings, name="test") as client, S3ObjectStore(infra.objects) as objects:
         await ensure_topology(client.jetstream(), settings.streams)
-        site = Site(f"t-{uuid4().hex[:12]}", objects, client)
+        site = Site(new_tenant(), objects, client)
         await site.listen()
         yield site
 
@@ -67,7 +73,7 @@ def decoder_of(worker: subprocess.Popen[bytes]) -> psutil.Process:
     return decoder
 
 
-async def test_a_stored_phantom_ends_with_a_result_and_its_pictures(
+async def test_a_stored_phantom_ends_with_a_result_and_its_heatmap(
     worker: subprocess.Popen[bytes], site: Site, bundle: Bundle
 ) -> None:
     stored = await site.store(phantom(1))
@@ -77,14 +83,30 @@ async def test_a_stored_phantom_ends_with_a_result_and_its_pictures(
     assert started.data.attempt == 1
     assert (result.model.digest, result.model.label) == (bundle.digest, "untrained")
     assert result.sop_instance_uid == stored.data.sop_instance_uid
-    preview = Image.open(io.BytesIO(await site.objects.get(result.preview_key)))
-    overlay = Image.open(io.BytesIO(await site.objects.get(result.overlay_key)))
-    assert (preview.mode, overlay.mode) == ("L", "RGBA")
-    assert preview.size == overlay.size == (128, 128)
-    cam_yx = np.load(io.BytesIO(await site.objects.get(result.cam_key)), allow_pickle=False)
-    assert (cam_yx.shape, cam_yx.dtype) == ((3, 3), np.float32)
+    assert (result.picture.rows, result.picture.columns) == (128, 128)
+    assert result.picture.window == ValueWindow(center=40.0, width=80.0)
+    assert (result.heatmap.rows, result.heatmap.columns) == (3, 3)
     assert (await site.objects.get(result.source_key)) == phantom(1)
     assert worker.poll() is None
+
+
+async def test_a_cancelled_image_is_left_by_a_worker_that_started_later_and_its_retry_is_screened(
+    infra: Infrastructure, model_url: str, tmp_path: Path, site: Site
+) -> None:
+    stored = await site.store(phantom(1))
+    data = InstanceCancelled(
+        instance_id=stored.data.instance_id,
+        batch_id=stored.data.batch_id,
+        owner_id=stored.data.owner_id,
+        submission=1,
+        cancelled_at=datetime.now(UTC),
+    )
+    await site.publish(make_event(data, tenant=site.tenant, source="/radrelay/ingest"))
+    retried = stored.data.model_copy(update={"submission": 2})
+    await site.publish(make_event(retried, tenant=site.tenant, source="/radrelay/ingest"))
+    with working(infra, model_url, tmp_path):
+        await site.ends([stored])
+    assert {event.data.submission for event in site.of(InferenceStarted, InferenceCompleted)} == {2}
 
 
 async def test_a_shadow_is_recorded_and_its_score_is_no_result(
@@ -112,16 +134,14 @@ async def test_a_shadow_is_recorded_and_its_score_is_no_result(
         assert parse_event(await site.objects.get(key)) == event
 
 
-async def test_the_same_event_twice_gives_the_same_keys_and_the_same_event(
-    worker: subprocess.Popen[bytes], site: Site
-) -> None:
+async def test_the_same_event_twice_gives_the_same_event(worker: subprocess.Popen[bytes], site: Site) -> None:
     stored = await site.store(phantom(2))
     await site.until(1, InferenceCompleted)
     # Another id, so that the broker does not drop the repeat.
     await site.publish(stored.model_copy(update={"id": str(uuid4())}))
     first, second = await site.until(2, InferenceCompleted)
     assert first.id == second.id
-    for name in ("preview_key", "overlay_key", "cam_key", "probability", "urgency"):
+    for name in ("heatmap", "probability", "urgency"):
         assert getattr(first.data, name) == getattr(second.data, name)
     assert worker.poll() is None
 
@@ -136,6 +156,25 @@ async def test_a_poison_file_ends_as_failed_and_its_neighbours_finish(
     failed = ends.pop(poisoned.data.instance_id)
     assert failed.data.reason == RefusalReason.UNDECODABLE_PIXEL_DATA
     assert all(isinstance(event.data, InferenceCompleted) for event in ends.values())
+    assert worker.poll() is None
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, RLELossless])
+async def test_mutated_codestreams_end_as_failed_or_screened_and_the_worker_lives(
+    worker: subprocess.Popen[bytes], site: Site, syntax: UID
+) -> None:
+    dataset = dcmread(io.BytesIO(phantom(4)))
+    dataset.compress(syntax)
+    sample = sample_of(encode(dataset, syntax))
+    (*_, frame) = (token for token in sample.tokens if token.tag == ITEM)
+    headless = sample.content[: frame.value_at] + b"\xff" * 64 + sample.content[frame.value_at + 64 :]
+    whole, broken = await site.store(sample.content), await site.store(headless)
+    mutated = [await site.store(mutate_pixels(sample, Random(seed))) for seed in range(6)]
+    ends = await site.ends([whole, broken, *mutated])
+    assert isinstance(ends[whole.data.instance_id].data, InferenceCompleted)
+    assert ends[broken.data.instance_id].data.reason == RefusalReason.UNDECODABLE_PIXEL_DATA
+    failed = [event.data.reason for event in ends.values() if isinstance(event.data, InferenceFailed)]
+    assert set(failed) <= set(RefusalReason) - {RefusalReason.DECODER_CRASHED, RefusalReason.DECODER_TIMEOUT}
     assert worker.poll() is None
 
 

@@ -2,10 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-import uvicorn
 from nats.js import JetStreamContext
 
 from ingest_service.adapters.records import PostgresRecords
@@ -13,10 +13,14 @@ from ingest_service.main import create_app
 from ingest_service.settings import IngestSettings, UploadSettings, ValidationSettings
 from ingest_service.worker import start
 from radrelay_shared.database import Database, DatabaseSettings
-from radrelay_shared.messaging import NatsSettings, connect, ensure_topology
+from radrelay_shared.messaging import NatsSettings, Publisher, connect, ensure_topology
 from radrelay_shared.objects import S3ObjectStore
+from support.dicom_files import dicom_file
 from support.ingest_api import IngestUser
+from support.ingest_case import Case
+from support.serving import served
 from support.stack import Infrastructure, ProvisionedDatabases
+from support.tenants import new_tenant
 from support.tokens import TestIssuer
 
 MAX_FILE_BYTES = 3 << 20
@@ -73,35 +77,17 @@ def settings(
     )
 
 
-@asynccontextmanager
-async def _serve(settings: IngestSettings) -> AsyncIterator[str]:
-    """The API on a free port of loopback."""
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1)
-    )
-    serving = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            assert not serving.done()
-            await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await serving
-
-
 @pytest.fixture(scope="session")
 async def service(settings: IngestSettings) -> AsyncIterator[str]:
     """The API's address."""
-    async with _serve(settings) as address:
+    async with served(create_app(settings)) as address:
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serving(settings: IngestSettings) -> Callable[..., AbstractAsyncContextManager[str]]:
     """Runs another API, with settings changed as given, while the block runs."""
-    return lambda **changes: _serve(settings.model_copy(update=changes))
+    return lambda **changes: served(create_app(settings.model_copy(update=changes)))
 
 
 @pytest.fixture
@@ -140,3 +126,12 @@ def working(settings: IngestSettings) -> Callable[..., AbstractAsyncContextManag
                 await asyncio.gather(*running)
 
     return run
+
+
+@pytest.fixture
+async def case(user: Callable[..., IngestUser], js: JetStreamContext) -> Case:
+    tenant = new_tenant()
+    doctor = user(tenant)
+    batch_id = await doctor.open_batch()
+    (accepted,) = (await doctor.upload(batch_id, {"a.dcm": dicom_file()}))["accepted"]
+    return Case(doctor, tenant, batch_id, UUID(accepted["instance_id"]), Publisher(js))

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -13,9 +13,7 @@ from sqlalchemy import func, select
 from ingest_service.adapters.records import PostgresRecords, PostgresTransaction
 from ingest_service.adapters.survey import PostgresSurvey
 from ingest_service.adapters.tables import AuditRow, Base, BatchFileRow, InstanceRow
-from ingest_service.adapters.unpacking import Unpacker
 from ingest_service.domain.archive import ArchivePlan, plan_archive
-from ingest_service.domain.audit import AuditFact
 from ingest_service.domain.dicom import DicomFacts, validate_dicom
 from ingest_service.domain.identity import instance_id_of
 from ingest_service.domain.limits import ArchiveLimits, DicomLimits
@@ -26,12 +24,14 @@ from ingest_service.handlers.progress import apply_report
 from ingest_service.handlers.sweeping import close_idle, fail_overdue
 from ingest_service.ports import Intake, Records
 from ingest_service.settings import IngestSettings
+from radrelay_shared.audit import AuditFact
 from radrelay_shared.database import Database, Scope
 from radrelay_shared.events import Urgency
 from radrelay_shared.objects import S3ObjectStore, keys
 from support.dicom_files import dicom_file
 from support.events import report_created
 from support.ingest_api import IngestUser, assert_problem
+from support.intake import make_intake
 from support.tenants import new_tenant
 from support.tokens import TestIssuer
 
@@ -61,10 +61,10 @@ class DiesBeforeCommit(PostgresRecords):
     async def transaction(self, scope: Scope) -> AsyncIterator[PostgresTransaction]:
         async with super().transaction(scope) as tx:
 
-            async def die(_: AuditFact) -> None:
+            async def die(*_: AuditFact) -> None:
                 raise Killed
 
-            tx.audit = die  # type: ignore[method-assign, assignment]  # planted
+            tx.audit = die  # type: ignore[method-assign]  # planted
             yield tx
 
 
@@ -93,12 +93,12 @@ async def test_a_crash_between_object_and_transaction_leaves_no_row_and_the_next
     tenant = new_tenant()
     caller = Scope(tenant, "dr-a", "clinician")
     records = PostgresRecords(database)
-    batch = (await create_batch(records, caller, label=None, priority=Urgency.ROUTINE)).batch
+    batch = (await create_batch(records, caller, batch_id=uuid4(), label=None, priority=Urgency.ROUTINE)).batch
     file = spooled(tmp_path, dicom_file())
     before = await rows(database, tenant)
 
     def through(chosen: Records) -> Intake:
-        return Intake(chosen, objects, InProcess(), lambda: tmp_path / "unused", Unpacker)
+        return make_intake(chosen, objects, InProcess(), tmp_path)
 
     with pytest.raises(Killed):
         await receive_file(through(DiesBeforeCommit(database)), caller, batch, file)

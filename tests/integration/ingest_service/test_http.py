@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
 import httpx
@@ -8,6 +8,7 @@ import pytest
 
 from support.dicom_files import dicom_file
 from support.ingest_api import IngestUser, assert_problem
+from support.raw_http import answer, open_request
 from support.tenants import new_tenant
 
 MakeUser = Callable[..., IngestUser]
@@ -62,32 +63,12 @@ async def test_a_file_in_another_field_is_refused_by_name(user: MakeUser) -> Non
     assert [(each["name"], each["reason"]) for each in response.json()["rejected"]] == [("b.dcm", "unexpected_field")]
 
 
-@asynccontextmanager
-async def unfinished(
+def unfinished(
     who: IngestUser, service: str, batch_id: str, body: bytes, *, length: int = 1_000_000
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A request of which no more than `body` is sent while the block runs: the usual clients send all, then read."""
-    url = httpx.URL(service)
-    reader, writer = await asyncio.open_connection(url.host, url.port)
-    lines = {"Host": "x", "Content-Length": str(length), **MULTIPART, **who.headers}
-    head = f"POST /v1/batches/{batch_id}/files HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
-    try:
-        writer.write(head.encode() + b"\r\n" + body)
-        await writer.drain()
-        yield reader, writer
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-
-async def answer(reader: asyncio.StreamReader) -> httpx.Response:
-    """What the server says before the request has ended."""
-    async with asyncio.timeout(10):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        status, *lines = head.strip().split("\r\n")
-        headers = httpx.Headers([(name, value) for name, _, value in (line.partition(": ") for line in lines)])
-        content = await reader.readexactly(int(headers["content-length"]))
-    return httpx.Response(int(status.split()[1]), headers=headers, content=content)
+) -> AbstractAsyncContextManager[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """An upload of which no more than `body` is sent while the block runs."""
+    headers = {"Content-Length": str(length), **MULTIPART, **who.headers}
+    return open_request(service, f"/v1/batches/{batch_id}/files", headers, body)
 
 
 async def test_a_body_announced_as_too_long_is_refused_before_it_is_sent(user: MakeUser, service: str) -> None:

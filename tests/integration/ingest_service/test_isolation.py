@@ -7,8 +7,17 @@ from fastapi.routing import APIRoute
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from ingest_service.adapters.tables import AuditRow, Base, BatchFileRow, BatchRow, InstanceRow
-from ingest_service.api import batches, progress, uploads
+from ingest_service.adapters.tables import (
+    AuditRow,
+    Base,
+    BatchFileRow,
+    BatchRow,
+    InstanceRow,
+    RejectedFileRow,
+    TenantUsageRow,
+    UserUsageRow,
+)
+from ingest_service.api import batches, progress, quota, rejected, uploads
 from radrelay_shared.database import Database, Scope
 from support.dicom_files import dicom_file
 from support.ingest_api import IngestUser, assert_problem
@@ -17,12 +26,19 @@ from support.tenants import new_tenant
 MakeUser = Callable[..., IngestUser]
 ROUTES = sorted(
     (method, route.path.removeprefix("/v1/batches"))
-    for router in (batches.router, uploads.router, progress.router)
+    for router in (batches.router, uploads.router, progress.router, quota.router)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in route.methods or ()
 )
+REJECTED = "/v1/rejected-files"
+OF_ONE_REJECTED = [("GET", "/{rejected_id}/content"), ("POST", "/{rejected_id}/resubmit")]
 OF_ONE_BATCH = [(method, path) for method, path in ROUTES if "{batch_id}" in path]
+
+
+async def rejected_of(who: IngestUser, **query: str) -> list[tuple[str, str]]:
+    listed = (await who.request("GET", REJECTED, params=query)).json()["rejected_files"]
+    return [(each["rejected_id"], each["owner_id"]) for each in listed]
 
 
 async def filled(owner: IngestUser) -> str:
@@ -32,8 +48,8 @@ async def filled(owner: IngestUser) -> str:
 
 
 def test_every_route_is_covered_here() -> None:
-    assert set(ROUTES) - set(OF_ONE_BATCH) == {("GET", ""), ("POST", "")}
-    assert len(OF_ONE_BATCH) == 5
+    assert set(ROUTES) - set(OF_ONE_BATCH) == {("GET", ""), ("POST", ""), ("GET", "/v1/quota")}
+    assert len(OF_ONE_BATCH) == 7
 
 
 @pytest.mark.parametrize(("method", "path"), OF_ONE_BATCH)
@@ -52,6 +68,44 @@ async def test_somebody_elses_batch_is_not_found_on_any_route(user: MakeUser, me
     assert (await user(tenant).batch(batch_id))["counts"]["received"] == 2
 
 
+def test_every_route_of_rejected_files_is_covered_here() -> None:
+    routes = {
+        (method, route.path)
+        for route in rejected.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    assert routes == {("GET", REJECTED), *((method, REJECTED + path) for method, path in OF_ONE_REJECTED)}
+
+
+@pytest.mark.parametrize(("method", "path"), OF_ONE_REJECTED)
+async def test_somebody_elses_rejected_file_is_not_found_and_ones_own_only_an_administrators_to_open(
+    user: MakeUser, method: str, path: str
+) -> None:
+    tenant = new_tenant()
+    owner = user(tenant)
+    await filled(owner)
+    ((rejected_id, _),) = await rejected_of(owner)
+    path = REJECTED + path.format(rejected_id=rejected_id)
+    for stranger in (user(tenant, "dr-b"), user(new_tenant()), user(new_tenant(), "chief", ["tenant_admin"])):
+        assert_problem(await stranger.request(method, path), 404, "rejected_file_not_found")
+    assert_problem(await owner.request(method, path), 403, "not_tenant_admin")
+    assert (await user(tenant, "chief", ["tenant_admin"]).request(method, path)).status_code == 200
+
+
+async def test_the_list_of_rejected_files_is_ones_own_or_the_administrators_tenants(user: MakeUser) -> None:
+    tenant = new_tenant()
+    await filled(user(tenant, "dr-a"))
+    batch_id = await filled(user(tenant, "dr-b"))
+    await filled(user(new_tenant(), "dr-a"))
+    assert [owner for _, owner in await rejected_of(user(tenant, "dr-a"))] == ["dr-a"]
+    assert [owner for _, owner in await rejected_of(user(tenant, "dr-c"))] == []
+    assert [owner for _, owner in await rejected_of(user(tenant, "dr-a"), batch_id=batch_id)] == []
+    chief = user(tenant, "chief", ["tenant_admin"])
+    assert {owner for _, owner in await rejected_of(chief)} == {"dr-a", "dr-b"}
+    assert [owner for _, owner in await rejected_of(chief, batch_id=batch_id)] == ["dr-b"]
+
+
 async def test_lists_hold_only_ones_own_batches(user: MakeUser) -> None:
     tenant = new_tenant()
     mine, theirs = await filled(user(tenant, "dr-a")), await filled(user(tenant, "dr-b"))
@@ -66,13 +120,36 @@ async def test_lists_hold_only_ones_own_batches(user: MakeUser) -> None:
     assert await listed(user(tenant, "chief", ["tenant_admin"])) == {mine, theirs}
 
 
+async def test_the_quota_tells_of_ones_own_use_and_of_the_tenants_sum(user: MakeUser) -> None:
+    tenant = new_tenant()
+    await filled(user(tenant, "dr-a"))
+
+    async def used(who: IngestUser) -> tuple[bool, int]:
+        standing = (await who.client.get("/v1/quota", headers=who.headers)).json()
+        return standing["user_bytes"]["used"] > 0, standing["tenant_files"]["used"]
+
+    assert await used(user(tenant, "dr-a")) == (True, 1)
+    assert await used(user(tenant, "dr-b")) == (False, 1)
+    assert await used(user(tenant, "chief", ["tenant_admin"])) == (False, 1)
+    assert await used(user(new_tenant(), "dr-a")) == (False, 0)
+
+
+async def test_the_sum_of_a_tenant_is_its_own(user: MakeUser, database: Database) -> None:
+    one, other = new_tenant(), new_tenant()
+    await filled(user(one))
+    await filled(user(other))
+    async with database.transaction(Scope(one, "dr-a", "clinician")) as session:
+        assert {row.tenant for row in await session.scalars(select(TenantUsageRow))} == {one}
+
+
 async def test_an_administrator_reads_the_tenants_batches_and_changes_none(user: MakeUser) -> None:
     tenant = new_tenant()
     batch_id = await filled(user(tenant))
     chief = user(tenant, "chief", ["tenant_admin"])
     assert (await chief.batch(batch_id))["counts"]["received"] == 2
     assert (await chief.files(batch_id)).keys() == {"a.dcm", "b.dcm"}
-    assert_problem(await chief.call("POST", f"/{batch_id}/close"), 403, "not_batch_owner")
+    for act in ("close", "retry", "cancel"):
+        assert_problem(await chief.call("POST", f"/{batch_id}/{act}"), 403, "not_batch_owner")
     assert_problem(await chief.send(batch_id, {"c.dcm": dicom_file()}), 403, "not_batch_owner")
 
 
@@ -86,9 +163,11 @@ async def test_the_same_bytes_tell_nobody_that_another_has_them(user: MakeUser) 
     assert len(set(seen)) == 3
 
 
-@pytest.mark.parametrize("table", [BatchRow, InstanceRow, BatchFileRow])
+@pytest.mark.parametrize("table", [BatchRow, InstanceRow, BatchFileRow, RejectedFileRow, UserUsageRow])
 async def test_a_query_without_a_condition_returns_ones_own_rows(
-    user: MakeUser, database: Database, table: type[BatchRow | InstanceRow | BatchFileRow]
+    user: MakeUser,
+    database: Database,
+    table: type[BatchRow | InstanceRow | BatchFileRow | RejectedFileRow | UserUsageRow],
 ) -> None:
     tenant = new_tenant()
     await filled(user(tenant, "dr-a"))

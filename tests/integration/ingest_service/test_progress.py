@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,76 +10,18 @@ from nats.js import JetStreamContext
 from sqlalchemy import text
 
 from radrelay_shared.database import Database, Scope
-from radrelay_shared.events import Event, InferenceStarted, make_event
-from radrelay_shared.messaging import Publisher, durables
-from radrelay_shared.messaging.deadletters import DURABLE, REASON
-from radrelay_shared.messaging.topology import dead_letter_subject
+from radrelay_shared.events import Event
+from radrelay_shared.messaging import Publisher
 from support.dicom_files import dicom_file
 from support.events import inference_completed, inference_failed, instance_stored, report_created
 from support.ingest_api import IngestUser
+from support.ingest_case import Case, applied, started
 from support.stack import Infrastructure
 from support.tenants import new_tenant
 
 MakeUser = Callable[..., IngestUser]
 Working = Callable[..., AbstractAsyncContextManager[None]]
 Stream = AsyncIterator[tuple[str, dict[str, Any]]]
-
-
-def started(tenant: str, instance_id: UUID) -> Event[InferenceStarted]:
-    data = InferenceStarted(
-        instance_id=instance_id, batch_id=uuid4(), owner_id="dr-a", attempt=1, started_at=datetime.now(UTC)
-    )
-    return make_event(data, tenant=tenant, source="/radrelay/inference")
-
-
-class Case:
-    """One image of one batch, and what is said of it."""
-
-    def __init__(self, doctor: IngestUser, tenant: str, batch_id: str, instance_id: UUID, publisher: Publisher) -> None:
-        self.doctor = doctor
-        self.tenant = tenant
-        self.batch_id = batch_id
-        self.instance_id = instance_id
-        self.publisher = publisher
-
-    async def say(self, *events: Event[Any]) -> None:
-        for event in events:
-            await self.publisher.publish(event)
-
-    async def bury(self, event: Event[Any], *, reason: str) -> None:
-        await self.publisher.publish_raw(
-            dead_letter_subject(self.tenant, durables.REPORT_RESULTS),
-            event.to_json(),
-            message_id=str(uuid4()),
-            headers={REASON: reason, DURABLE: durables.REPORT_RESULTS.name},
-        )
-
-    async def file(self) -> dict[str, Any]:
-        return (await self.doctor.files(self.batch_id))["a.dcm"]
-
-    async def becomes(self, status: str) -> dict[str, Any]:
-        await self.doctor.wait_for(self.batch_id, lambda batch: batch["counts"][status] == 1)
-        return await self.file()
-
-
-@pytest.fixture
-async def case(user: MakeUser, js: JetStreamContext) -> Case:
-    tenant = new_tenant()
-    doctor = user(tenant)
-    batch_id = await doctor.open_batch()
-    (accepted,) = (await doctor.upload(batch_id, {"a.dcm": dicom_file()}))["accepted"]
-    return Case(doctor, tenant, batch_id, UUID(accepted["instance_id"]), Publisher(js))
-
-
-async def applied(database: Database, event: Event[Any]) -> None:
-    """Wait until the worker has put the event in its inbox."""
-    query = text("SELECT count(*) FROM ingest.inbox WHERE event_id = :id")
-    async with asyncio.timeout(20):
-        while True:
-            async with database.transaction(Scope.service(event.tenant)) as session:
-                if await session.scalar(query, {"id": event.id}):
-                    return
-            await asyncio.sleep(0.02)
 
 
 async def test_a_case_goes_from_queued_over_processing_to_reported(case: Case, working: Working) -> None:

@@ -49,7 +49,7 @@ async def test_files_and_archives_are_stored_recorded_and_announced(
     batch = await doctor.batch(batch_id)
     assert (batch["state"], batch["label"], batch["priority"]) == ("processing", "head scans", "urgent")
     assert batch["counts"] == {
-        "received": 3, "queued": 3, "processing": 0, "reported": 0, "failed": 0, "rejected": 0
+        "received": 3, "queued": 3, "processing": 0, "reported": 0, "failed": 0, "cancelled": 0, "rejected": 0
     }  # fmt: skip
     by_name = {each["name"]: UUID(each["instance_id"]) for each in outcome["accepted"]}
     assert await objects.get(keys.instance(tenant, by_name["a.dcm"])) == single

@@ -1,5 +1,6 @@
 """The `radrelay` command on a stack that runs, and on none."""
 
+import json
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -76,3 +77,46 @@ def test_without_a_stack_a_message_says_what_to_do(tmp_path: Path, arguments: tu
 
 def test_down_is_no_error_where_nothing_runs(tmp_path: Path) -> None:
     assert radrelay("down", home=tmp_path).returncode == 0
+
+
+def test_an_audit_trail_is_exported_and_one_that_nothing_was_published_of_is_not_called_whole(
+    stack: RunningStack,
+) -> None:
+    result = radrelay("audit", "verify", "--tenant", "audited", home=stack.home)
+    assert (result.returncode, result.stdout.splitlines()[-1][:8]) == (2, "UNKNOWN:")
+    result = radrelay("audit", "export", "--tenant", "audited", home=stack.home)
+    assert result.returncode == 0, result.stderr
+    assert [json.loads(line)["resourceType"] for line in result.stdout.splitlines()] == ["AuditEvent"] * 2
+
+
+@pytest.mark.parametrize("command", ["verify", "export"])
+def test_without_a_stack_an_audit_trail_is_not_called_broken(tmp_path: Path, command: str) -> None:
+    result = radrelay("audit", command, "--tenant", "north", home=tmp_path)
+    assert result.returncode == 2
+    assert "has never been up: run radrelay up" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_dashboard_of_the_stack_is_made_anew(stack: RunningStack) -> None:
+    result = radrelay("dashboard", "rebuild", "--tenant", "rebuilt", home=stack.home)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("rebuilt: made anew from 0 events")
+    assert "--tenant" in radrelay("dashboard", "rebuild", "--help", home=stack.home).stdout
+
+
+def test_store_and_database_of_the_stack_are_reconciled(stack: RunningStack) -> None:
+    token = stack.issue_token("reconciled", "ada", ["clinician"])
+    batches = f"{stack.base_url}/api/ingest/v1/batches"
+    assert httpx.post(batches, json={}, headers={"Authorization": f"Bearer {token}"}).status_code == 201
+    result = radrelay("reconcile", "--tenant", "reconciled", "--json", home=stack.home)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert (document["settled"], [each["tenant"] for each in document["tenants"]]) == (True, ["reconciled"])
+    assert "--mend" in radrelay("reconcile", "--help", home=stack.home).stdout
+
+
+def test_without_a_stack_nothing_is_found_out_of_its_store(tmp_path: Path) -> None:
+    result = radrelay("reconcile", home=tmp_path)
+    assert result.returncode == 2
+    assert "has never been up: run radrelay up" in result.stderr
+    assert "Traceback" not in result.stderr

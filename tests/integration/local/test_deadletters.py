@@ -12,7 +12,7 @@ import pytest
 from nats.js import JetStreamContext
 from typer.testing import CliRunner, Result
 
-from radrelay_local import deadletters
+from radrelay_local import brokers, deadletters
 from radrelay_local.errors import StackError
 from radrelay_shared.events import Event, InstanceStored
 from radrelay_shared.messaging import NatsSettings, Publisher, connect, durables, ensure_topology
@@ -169,7 +169,7 @@ async def test_a_filter_that_is_no_name_is_refused(operator: Operator) -> None:
 
 
 async def test_a_broker_that_is_away_is_a_message(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadletters, "_CONNECT_S", 0.5)
+    monkeypatch.setattr(brokers, "_CONNECT_S", 0.5)
     result = await operator.types("list", "--nats", "nats://127.0.0.1:9")
     assert isinstance(result.exception, StackError)
     assert "no connection to the broker" in str(result.exception)

@@ -17,6 +17,7 @@ from radrelay_local.stack import RunningStack
 from radrelay_shared.auth import AuthSettings, Role, TokenVerifier
 from radrelay_shared.http import Unauthorized
 from support.processes import listening_addresses
+from support.relying_party import RelyingParty, answer_in
 
 
 class EdgeAndIssuer(RunningStack):
@@ -78,9 +79,10 @@ async def verifier(front: EdgeAndIssuer) -> AsyncIterator[TokenVerifier]:
 
 
 @pytest.mark.usefixtures("upstream")
-def test_a_service_gets_the_path_without_the_prefix(front: EdgeAndIssuer) -> None:
-    answer = httpx.get(f"{front.base_url}/api/ingest/v1/batches?limit=2")
-    assert (answer.status_code, answer.text) == (200, "/v1/batches?limit=2")
+@pytest.mark.parametrize("path", ["/v1/batches?limit=2", "/dicomweb/studies/1.2.3"])
+def test_a_service_gets_the_path_without_the_prefix(front: EdgeAndIssuer, path: str) -> None:
+    answer = httpx.get(f"{front.base_url}/api/ingest{path}")
+    assert (answer.status_code, answer.text) == (200, path)
 
 
 @pytest.mark.usefixtures("upstream")
@@ -93,12 +95,24 @@ def test_events_are_sent_on_as_they_come(front: EdgeAndIssuer) -> None:
         assert next(received) == "second"
 
 
-@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/api/reports/v1/reports", 502)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/nothing", 404), ("/source/nothing.js", 404), ("/api/reports/v1/reports", 502)]
+)
 def test_what_nobody_answers_is_a_problem_document(front: EdgeAndIssuer, path: str, status: int) -> None:
     answer = httpx.get(f"{front.base_url}{path}")
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize("path", ["/", "/reports/5e0a", "/batches"])
+def test_every_address_of_a_page_is_the_frontend(front: EdgeAndIssuer, path: str) -> None:
+    answer = httpx.get(f"{front.base_url}{path}")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert '<div id="application">' in answer.text
+    settings = httpx.get(f"{front.base_url}/config.json").json()
+    assert (settings["issuer"], settings["apis"]["reports"]) == ("/auth", "/api/reports")
+    assert httpx.get(front.base_url + settings["model_cards"]["head-ct-haemorrhage"]).status_code == 200
 
 
 def test_both_listen_on_loopback_alone(front: EdgeAndIssuer) -> None:
@@ -109,6 +123,24 @@ async def test_a_token_proves_who_it_was_asked_for(front: EdgeAndIssuer, verifie
     principal = await verifier.verify(front.issue_token("north-hospital", "ada", ["clinician", "tenant_admin"]))
     assert (principal.tenant, principal.owner_id) == ("north-hospital", "ada")
     assert principal.roles == {Role.CLINICIAN, Role.TENANT_ADMIN}
+
+
+async def test_somebody_signs_in_through_the_edge_and_out_again(front: EdgeAndIssuer, verifier: TokenVerifier) -> None:
+    async with httpx.AsyncClient(base_url=issuer.identifier(front.ports)) as browser:
+        client = RelyingParty(browser, front.base_url)
+        signed_in = await client.sign_in("north-admin")
+        assert signed_in.headers["location"].startswith(f"{front.base_url}/signed-in?code=")
+        tokens = (await client.redeem(answer_in(signed_in)["code"])).json()
+        principal = await verifier.verify(tokens["access_token"])
+        assert (principal.tenant, principal.owner_id) == ("north", "north-admin")
+        assert principal.roles == {Role.TENANT_ADMIN}
+        assert (await client.claims_in(tokens["id_token"]))["nonce"] == client.nonce
+        assert "code" in answer_in(await client.ask(prompt="none"))
+        leaving = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": f"{front.base_url}/"}
+        answer = await browser.get("/end-session", params=leaving)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{front.base_url}/")
+        assert answer_in(await client.ask(prompt="none"))["error"] == "login_required"
+        assert (await client.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 async def test_a_token_stays_good_when_the_issuer_is_restarted(front: EdgeAndIssuer, verifier: TokenVerifier) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from radrelay_local.control import Condition
 from radrelay_local.state import State
+from radrelay_local.tenants.buckets import TenantBuckets
 from radrelay_shared.objects import S3ObjectStore
 from support.processes import processes_of
 from support.stack import Infrastructure
@@ -32,8 +33,10 @@ class Data:
         await js.add_stream(name=self.name, subjects=[self.name])
         await js.publish(self.name, b"message")
         await client.close()
+        with TenantBuckets(infrastructure.objects) as buckets:
+            buckets.add(self.name)
         async with S3ObjectStore(infrastructure.objects) as store:
-            await store.put(self.name, b"object", content_type="text/plain")
+            await store.put(f"{self.name}/object", b"object", content_type="text/plain")
         connection = await asyncpg.connect(infrastructure.postgres_admin_url)
         await connection.execute(f"CREATE TABLE {self.name} AS SELECT 'row' AS value")
         await connection.close()
@@ -43,7 +46,7 @@ class Data:
         assert (await client.jetstream().get_msg(self.name, 1)).data == b"message"
         await client.close()
         async with S3ObjectStore(infrastructure.objects) as store:
-            assert await store.get(self.name) == b"object"
+            assert await store.get(f"{self.name}/object") == b"object"
         connection = await asyncpg.connect(infrastructure.postgres_admin_url)
         assert await connection.fetchval(f"SELECT value FROM {self.name}") == "row"
         await connection.close()

@@ -1,11 +1,15 @@
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
 from radrelay_shared.database import Database, DatabaseSettings
 from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import S3ObjectStore
-from report_service.settings import ReportSettings
+from report_service.main import create_app
+from report_service.settings import LinkSettings, ReportSettings
+from support.asgi import serving
 from support.stack import Infrastructure, ProvisionedDatabases
 from support.tokens import TestIssuer
 
@@ -34,7 +38,6 @@ async def system(report_database: DatabaseSettings) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def objects(infra: Infrastructure) -> AsyncIterator[S3ObjectStore]:
     async with S3ObjectStore(infra.objects) as store:
-        await store.ensure_bucket()
         yield store
 
 
@@ -45,4 +48,12 @@ def settings(infra: Infrastructure, report_database: DatabaseSettings, issuer: T
         objects=infra.objects,
         database=report_database,
         auth=issuer.settings,
+        links=LinkSettings(keys=(SecretStr("a key that no installation has, 1234"),)),
     )
+
+
+@pytest.fixture(scope="module")
+async def client(settings: ReportSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """The API, with these settings."""
+    async with serving(create_app(settings)) as opened:
+        yield opened

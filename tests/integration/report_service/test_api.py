@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,35 +9,15 @@ from radrelay_shared.objects import S3ObjectStore
 from report_service.adapters.postgres import PostgresReportStore
 from report_service.domain.report import Report
 from report_service.handlers import persist_report
-from report_service.main import create_app
-from report_service.settings import ReportSettings
-from support.asgi import serving
 from support.events import inference_completed
 from support.tenants import new_tenant
 from support.tokens import TestIssuer
-
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
-DICOM = bytes(128) + b"DICM" + b"data set"
-NPY = b"\x93NUMPY" + b"map" * 100
-
-
-@pytest.fixture(scope="module")
-async def client(settings: ReportSettings) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(create_app(settings)) as opened:
-        yield opened
 
 
 async def persist(database: Database, **changes: Any) -> Report:
     store = PostgresReportStore(database)
     _, report = await persist_report(inference_completed(**changes), reports=store, now=lambda: datetime.now(UTC))
     return report
-
-
-async def store_renderings(objects: S3ObjectStore, report: Report) -> None:
-    await objects.put(report.preview_key, PNG + b"image", content_type="image/png")
-    await objects.put(report.overlay_key, PNG + b"overlay", content_type="image/png")
-    await objects.put(report.source_key, DICOM, content_type="application/dicom")
-    await objects.put(report.cam_key, NPY, content_type="application/octet-stream")
 
 
 def assert_problem(response: httpx.Response, status: int, code: str) -> None:
@@ -99,52 +78,6 @@ async def test_a_bad_question_is_told_so(
 ) -> None:
     response = await client.get("/v1/reports", params=parameters, headers=issuer.bearer(new_tenant(), "dr-a"))
     assert_problem(response, status, code)
-
-
-@pytest.mark.parametrize(
-    ("rendering", "media_type", "body"),
-    [
-        ("image", "image/png", PNG + b"image"),
-        ("overlay", "image/png", PNG + b"overlay"),
-        ("heatmap", "application/octet-stream", NPY),
-        ("source", "application/dicom", DICOM),
-    ],
-)
-async def test_a_rendering_comes_from_the_object_store_and_can_be_kept_by_its_reader_only(
-    client: httpx.AsyncClient,
-    database: Database,
-    objects: S3ObjectStore,
-    issuer: TestIssuer,
-    rendering: str,
-    media_type: str,
-    body: bytes,
-) -> None:
-    tenant = new_tenant()
-    report = await persist(database, tenant=tenant)
-    await store_renderings(objects, report)
-    headers = issuer.bearer(tenant, "dr-a")
-    address = f"/v1/reports/{report.report_id}/{rendering}"
-    response = await client.get(address, headers=headers)
-    assert (response.status_code, response.headers["content-type"]) == (200, media_type)
-    assert response.content == body
-    assert response.headers["cache-control"] == "private, no-cache"
-    etag = response.headers["etag"]
-    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-        again = await client.get(address, headers=headers | {"If-None-Match": known})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
-    changed = await client.get(address, headers=headers | {"If-None-Match": '"other"'})
-    assert changed.content == body
-
-
-@pytest.mark.parametrize("rendering", ["image", "overlay", "heatmap", "source"])
-async def test_a_rendering_that_is_gone_is_a_problem(
-    client: httpx.AsyncClient, database: Database, issuer: TestIssuer, rendering: str
-) -> None:
-    tenant = new_tenant()
-    report = await persist(database, tenant=tenant)
-    response = await client.get(f"/v1/reports/{report.report_id}/{rendering}", headers=issuer.bearer(tenant, "dr-a"))
-    assert_problem(response, 404, "rendering_not_found")
-    assert report.preview_key not in response.text
 
 
 async def test_an_identifier_that_is_none_is_a_problem(client: httpx.AsyncClient, issuer: TestIssuer) -> None:

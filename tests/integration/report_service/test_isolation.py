@@ -8,18 +8,28 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from radrelay_shared.database import Database
+from radrelay_shared.database import Database, Scope
+from radrelay_shared.events import Verdict
 from radrelay_shared.objects import S3ObjectStore
 from report_service.adapters.postgres import PostgresReportStore
+from report_service.domain.patients import Patient
 from report_service.domain.report import Report
+from report_service.domain.review import Judgement, Label
 from report_service.handlers import persist_report
 from report_service.main import create_app
+from report_service.patient_handlers import SealedPatient
+from report_service.reviewing import review_report
 from report_service.settings import ReportSettings
 from support.asgi import serving
+from support.dicom_files import dicom_file
 from support.events import inference_completed
+from support.patients import patient_keys
 from support.tenants import new_tenant
 from support.tokens import TestIssuer
 
+TENANT = new_tenant()
+PATIENT_ID = "PAT-7301"
+KEYS = patient_keys()
 Judge = Callable[[httpx.Response, Report], bool]
 
 
@@ -29,7 +39,15 @@ def _names(response: httpx.Response, report: Report) -> bool:
 
 
 def _gives_bytes(response: httpx.Response, _: Report) -> bool:
-    return response.status_code == 200 and response.content == b"rendering"
+    return response.status_code == 200 and len(response.content) > 0
+
+
+def _counts(response: httpx.Response, _: Report) -> bool:
+    return response.status_code == 200 and response.json()["counts"] != []
+
+
+def _has_entries(response: httpx.Response, _: Report) -> bool:
+    return response.status_code == 200 and response.json()["entries"] != []
 
 
 @dataclass(frozen=True)
@@ -40,15 +58,36 @@ class Case:
     """Whether the answer shows the report."""
     refusal: int
     """Status for those who may not see it: a list is merely empty."""
+    body: dict[str, str] | None = None
+    refusal_elsewhere: int | None = None
+    """Of other tenants, where it is another: here they keep no patients."""
+    parameters: dict[str, str] | None = None
 
 
+REVIEW = {"verdict": "unsure", "label": "not_assessable"}
 CASES = {
     ("get", "/v1/reports"): Case(_names, refusal=200),
+    ("post", "/v1/worklist/search"): Case(_names, refusal=200, body={"patient_id": PATIENT_ID}, refusal_elsewhere=409),
+    ("get", "/v1/worklist/counts"): Case(_counts, refusal=200),
+    ("post", "/v1/worklist/counts"): Case(_counts, refusal=200, body={"patient_id": PATIENT_ID}, refusal_elsewhere=409),
+    ("get", "/v1/studies/{study_instance_uid}"): Case(_names, refusal=404),
+    ("get", "/v1/studies/{study_instance_uid}/series/{series_instance_uid}"): Case(_names, refusal=404),
+    ("get", "/v1/studies/{study_instance_uid}/history"): Case(_has_entries, refusal=404),
+    ("post", "/v1/patients/history"): Case(
+        _has_entries, refusal=200, body={"patient_id": PATIENT_ID}, refusal_elsewhere=409
+    ),
     ("get", "/v1/reports/{report_id}"): Case(_names, refusal=404),
     ("get", "/v1/reports/{report_id}/image"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/overlay"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/heatmap"): Case(_gives_bytes, refusal=404),
+    ("get", "/v1/reports/{report_id}/document"): Case(_names, refusal=404),
+    ("get", "/v1/reports/{report_id}/heatmap.npy"): Case(_gives_bytes, refusal=404),
+    ("get", "/v1/reports/{report_id}/frame.npy"): Case(_gives_bytes, refusal=404),
+    ("post", "/v1/reports/{report_id}/links"): Case(_names, refusal=404, parameters={"picture": "image"}),
     ("get", "/v1/reports/{report_id}/source"): Case(_gives_bytes, refusal=404),
+    ("get", "/v1/reports/{report_id}/review"): Case(_names, refusal=404),
+    ("get", "/v1/reports/{report_id}/review/versions"): Case(_names, refusal=404),
+    ("put", "/v1/reports/{report_id}/review"): Case(_names, refusal=404, body=REVIEW),
 }
 
 
@@ -62,22 +101,36 @@ class World:
 
 @pytest.fixture(scope="module")
 def app(settings: ReportSettings) -> FastAPI:
-    return create_app(settings)
+    return create_app(settings.model_copy(update={"patients": {TENANT: KEYS}}))
 
 
 @pytest.fixture(scope="module")
 async def world(app: FastAPI, database: Database, objects: S3ObjectStore) -> AsyncIterator[World]:
-    event = inference_completed(tenant=new_tenant(), owner_id="dr-a")
-    _, report = await persist_report(event, reports=PostgresReportStore(database), now=lambda: datetime.now(UTC))
-    for key in (report.preview_key, report.overlay_key, report.cam_key, report.source_key):
-        await objects.put(key, b"rendering", content_type="image/png")
+    event = inference_completed(tenant=TENANT, owner_id="dr-a")
+    store = PostgresReportStore(database)
+    _, report = await persist_report(event, reports=store, now=lambda: datetime.now(UTC))
+    sealed = SealedPatient.of(KEYS.vault(TENANT), report.study_id, Patient(PATIENT_ID))
+    async with store.patients(Scope.service(TENANT)) as patients:
+        await patients.keep(report.study_id, sealed)
+    await objects.put(report.source_key, dicom_file(), content_type="application/dicom")
+    await review_report(
+        report.report_id,
+        Judgement(Verdict.UNSURE, Label.NOT_ASSESSABLE, None, None),
+        is_current=lambda version: version == 0,
+        scope=Scope(report.tenant, "dr-a", "clinician"),
+        store=PostgresReportStore(database),
+    )
     async with serving(app) as client:
         yield World(client, report)
 
 
 def test_every_route_has_a_case(app: FastAPI) -> None:
     routes = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
-    assert routes == set(CASES)
+    # What a trail shows, and to whom, is tested for every service in tests/integration/audit; who erases, in
+    # test_erasure.
+    elsewhere = ("/v1/audit", "/v1/erasures")
+    routes -= {("get", "/v1/reports/{report_id}/links/{link}")}  # in test_links
+    assert {(method, path) for method, path in routes if not path.startswith(elsewhere)} == set(CASES)
 
 
 @pytest.fixture(params=CASES, ids=" ".join)
@@ -88,7 +141,11 @@ def route(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 async def ask(world: World, route: tuple[str, str], headers: dict[str, str]) -> httpx.Response:
     method, path = route
-    return await world.client.request(method, path.format(report_id=world.report.report_id), headers=headers)
+    names = ("report_id", "study_instance_uid", "series_instance_uid")
+    address = path.format(**{name: getattr(world.report, name) for name in names})
+    return await world.client.request(
+        method, address, headers=headers | {"If-Match": "*"}, json=CASES[route].body, params=CASES[route].parameters
+    )
 
 
 async def test_its_owner_sees_it(world: World, route: tuple[str, str], issuer: TestIssuer) -> None:
@@ -116,7 +173,11 @@ async def test_nobody_else_sees_it(
 ) -> None:
     named = world.report.tenant if tenant == "same" else new_tenant()
     response = await ask(world, route, issuer.bearer(named, user, (role,)))
-    assert response.status_code == CASES[route].refusal
+    case = CASES[route]
+    elsewhere = case.refusal if case.refusal_elsewhere is None else case.refusal_elsewhere
+    is_machine_that_reviews = role == "service" and route[0] == "put"
+    refusal = case.refusal if tenant == "same" else elsewhere
+    assert response.status_code == (403 if is_machine_that_reviews else refusal)
     assert str(world.report.report_id) not in response.text
     assert not CASES[route].shows(response, world.report)
 

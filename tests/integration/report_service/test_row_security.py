@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from radrelay_shared.database import Database, DatabaseSettings, Scope
+from radrelay_shared.database.session import ScopeRole
 from report_service.adapters.postgres import PostgresReportStore
 from report_service.domain.report import Report
 from report_service.handlers import persist_report
@@ -79,8 +80,7 @@ async def test_a_row_cannot_be_written_for_others(database: Database, column: st
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE report.reports SET finding = 'other' RETURNING tenant",
-        "DELETE FROM report.reports RETURNING tenant",
+        "UPDATE report.reports SET probability = 0 RETURNING tenant",
         "TRUNCATE report.reports",
         "ALTER TABLE report.reports NO FORCE ROW LEVEL SECURITY",
         "ALTER TABLE report.reports DISABLE ROW LEVEL SECURITY",
@@ -95,6 +95,14 @@ async def test_the_runtime_role_can_change_neither_reports_nor_their_guard(datab
     await persist(database, tenant=tenant)
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
         await raw(database, Scope.service(tenant), statement)
+
+
+@pytest.mark.parametrize("role", ["clinician", "tenant_admin", "service"])
+async def test_no_report_is_deleted_that_is_not_noted_as_erased(database: Database, role: ScopeRole) -> None:
+    tenant = new_tenant()
+    await persist(database, tenant=tenant)
+    assert await raw(database, Scope(tenant, "dr-a", role), "DELETE FROM report.reports RETURNING tenant") == []
+    assert len(await raw(database, Scope.service(tenant), "SELECT tenant FROM report.reports")) == 1
 
 
 async def test_the_runtime_roles_are_plain(database: Database) -> None:
@@ -121,7 +129,21 @@ async def test_every_table_with_a_tenant_forces_row_security(database: Database)
         )
         tables = {row.relname: row.forced for row in rows}
     assert tables.pop("alembic_version") is False
-    assert set(tables) == {"reports", "inbox", "outbox"}
+    assert set(tables) == {
+        "reports",
+        "reviews",
+        "erasures",
+        "erased_marks",
+        "erasure_leftovers",
+        "studies",
+        "series",
+        "instances",
+        "kinds",
+        "audit",
+        "audit_head",
+        "inbox",
+        "outbox",
+    }
     assert all(tables.values())
 
 

@@ -13,7 +13,7 @@ from report_service.domain.report import Report, report_from_result
 from report_service.domain.worklist import Position, WorklistQuery
 from report_service.handlers import Persisted, ReportStore, list_reports, persist_report
 from support.events import RECEIVED_AT, inference_completed
-from support.report_store import InMemoryReportStore
+from support.report_store import InMemoryReportStore, KeptReads
 from support.tenants import new_tenant
 
 NOW = datetime(2026, 3, 14, 9, 31, tzinfo=UTC)
@@ -95,6 +95,16 @@ async def test_filters_narrow_the_list(store: ReportStore) -> None:
     assert await everything(store, scope, batch_id=routine.batch_id, urgency=Urgency.STAT) == []
 
 
+async def test_beyond_the_urgency_that_is_asked_for_there_is_nothing(store: ReportStore) -> None:
+    tenant = new_tenant()
+    reports = {urgency: await persist(store, tenant=tenant, urgency=urgency) for urgency in Urgency}
+    after = Position.of(reports[Urgency.URGENT])
+    assert await everything(store, Scope.service(tenant), after=after, urgency=Urgency.STAT) == []
+    assert await everything(store, Scope.service(tenant), after=after, urgency=Urgency.ROUTINE) == [
+        reports[Urgency.ROUTINE]
+    ]
+
+
 async def test_every_report_is_paged_exactly_once_while_new_ones_arrive(store: ReportStore) -> None:
     tenant = new_tenant()
     scope = Scope(tenant, "dr-a", "clinician")
@@ -116,7 +126,7 @@ async def test_every_report_is_paged_exactly_once_while_new_ones_arrive(store: R
     later: set[Any] = set()
     paged, after = [], None
     while True:
-        page = await list_reports(WorklistQuery(limit=7, after=after), scope=scope, reports=store)
+        page = await list_reports(WorklistQuery(limit=7, after=after), scope=scope, reports=store, reads=KeptReads())
         paged += [report.report_id for report in page.reports]
         if page.next_after is None:
             break

@@ -119,7 +119,7 @@ async def test_an_impossible_result_becomes_a_dead_letter_and_its_neighbours_bec
     open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
-    poison = inference_completed(tenant=tenant, overlay_key=f"{new_tenant()}/results/x/overlay.png")
+    poison = inference_completed(tenant=tenant, source_key=f"{new_tenant()}/instances/x.dcm")
     neighbours = [inference_completed(tenant=tenant) for _ in range(10)]
     async with working(open_worker):
         for event in (*neighbours[:5], poison, *neighbours[5:]):

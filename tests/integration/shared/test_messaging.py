@@ -205,14 +205,14 @@ async def test_the_last_attempt_tells_the_owner_and_leaves_a_dead_letter(js: Jet
 
 async def test_work_longer_than_the_ack_wait_is_not_delivered_again(js: JetStreamContext) -> None:
     tenant = new_tenant()
-    durable = await lane(js, tenant, Urgency.ROUTINE, ack_wait_s=0.6)
+    durable = await lane(js, tenant, Urgency.ROUTINE, ack_wait_s=1.5)
     await Publisher(js).publish(stored(tenant))
     attempts: list[int] = []
     finished = asyncio.Event()
 
     async def handle(delivery: Delivery) -> None:
         attempts.append(delivery.attempt)
-        await asyncio.sleep(1.5)  # the length of the work is what is tested
+        await asyncio.sleep(3.5)  # the length of the work is what is tested
         finished.set()
 
     async with consuming(Consumer(js, durable, handle)):

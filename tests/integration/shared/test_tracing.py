@@ -1,13 +1,16 @@
 """One trace goes from a request through the outbox and JetStream into the consumer."""
 
 import asyncio
+import secrets
 
 import pytest
 from nats.js.api import ConsumerConfig
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from radrelay_shared.database import Database, OutboxRelay, Scope, enqueue
 from radrelay_shared.messaging import (
@@ -62,7 +65,7 @@ async def test_the_consumers_span_belongs_to_the_trace_that_wrote_the_outbox_row
             durable.stream.name,
             ConsumerConfig(name=durable.name, durable_name=durable.name, filter_subjects=[subject]),
         )
-        with trace.get_tracer("test").start_as_current_span("request") as request:
+        with trace.get_tracer("test").start_as_current_span("request", context=_recorded_by_a_caller()) as request:
             async with database.transaction(Scope.service(tenant)) as session:
                 await enqueue(session, OutboxRow, instance_stored(tenant=tenant))
         # Outside the request's span, as the relay is in its own process.
@@ -83,6 +86,17 @@ async def test_the_consumers_span_belongs_to_the_trace_that_wrote_the_outbox_row
     assert processed.parent.span_id == sent.context.span_id
     assert processed.attributes is not None
     assert processed.attributes["messaging.system"] == "nats"
+
+
+def _recorded_by_a_caller() -> Context:
+    """So that spans are recorded also where this process has no endpoint to send them to."""
+    caller = SpanContext(
+        trace_id=secrets.randbits(128) | 1,
+        span_id=secrets.randbits(64) | 1,
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+    return trace.set_span_in_context(NonRecordingSpan(caller))
 
 
 def _trace_id(span: ReadableSpan) -> int | None:

@@ -11,10 +11,10 @@ from benchmarks.inference.bare import Subject
 from benchmarks.inference.model import choose_bundle, draw_images
 from benchmarks.inference.site import images_per_s
 from inference_service.bundles import Bundle
-from inference_service.bundles.untrained import describe_untrained, write_untrained
 from inference_service.bundles.writing import write_bundle
 from inference_service.engine.screening import ImageScore, ScreeningEngine
 from inference_service.imaging import prepare_frames
+from support.untrained import describe_untrained, write_untrained
 
 SIZE_PX = 64
 

@@ -20,7 +20,7 @@ def results(*figures: Figure) -> Results:
         finished_at=datetime(2026, 3, 14, 9, 40, tzinfo=UTC),
         load_average=0.25,
         machine=machine,
-        runs=(Run(device="cpu", runtime="openvino", model="a model", figures=figures, tables=(table,)),),
+        runs=(Run(setting="On cpu: openvino", subject="a model", figures=figures, tables=(table,)),),
         skipped=("on a GPU: there is none",),
     )
 

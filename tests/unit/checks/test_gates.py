@@ -13,6 +13,7 @@ SOURCES = [
     "shared/src",
     "phantoms/src",
     "training/src",
+    "imaging/src",
     "deploy/local/src",
     "services/ingest_service/src",
     "services/inference_service/src",
@@ -21,7 +22,7 @@ SOURCES = [
 ]
 FAULTS = {
     "ingest_service/planted.py": ("import report_service\n", "No service imports another service"),
-    "radrelay_shared/planted.py": ("import ingest_service\n", "The shared library knows no service"),
+    "radrelay_shared/planted.py": ("import ingest_service\n", "The libraries know no service"),
     "radrelay_shared/objects/planted.py": ("import torch\n", "The shared library holds no machine learning"),
     "report_service/domain/planted.py": ("import sqlalchemy\n", "Domain code does no I/O and knows no framework"),
     "dashboard_service/domain/planted.py": (
@@ -38,6 +39,9 @@ FAULTS = {
         "The local stack reaches services only over HTTP and as processes",
     ),
 }
+
+
+SERVICES = ["ingest", "report", "dashboard"]
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -128,3 +132,14 @@ def test_a_schema_that_is_not_what_the_models_say_is_found(tmp_path: Path) -> No
     result = run("radrelay_shared.events.schemas", "--check", contracts)
     assert result.returncode == 1
     assert "report.created.v1" in result.stderr
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_openapi_document_that_is_not_what_the_routes_say_is_found(tmp_path: Path, service: str) -> None:
+    documents = tmp_path / "api"
+    shutil.copytree(ROOT / "docs" / "api", documents)
+    document = documents / f"{service}.json"
+    document.write_text(document.read_text().replace('"429"', '"418"', 1))
+    result = run(f"{service}_service.document", "--check", documents)
+    assert result.returncode == 1
+    assert f"{service}.json" in result.stderr

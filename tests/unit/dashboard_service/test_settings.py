@@ -1,6 +1,7 @@
 import pytest
+from pydantic import ValidationError
 
-from dashboard_service.settings import DashboardSettings
+from dashboard_service.settings import DashboardSettings, TimeZones
 
 ENVIRONMENT = {
     "NATS__URL": "nats://broker:4222",
@@ -12,6 +13,8 @@ ENVIRONMENT = {
     "AUTH__JWKS_URL": "https://issuer/jwks.json",
     "OBSERVABILITY__LOG_LEVEL": "WARNING",
     "HEALTH_PORT": "9999",
+    "TIME_ZONES__DEFAULT": "Europe/Vienna",
+    "TIME_ZONES__TENANTS": '{"north": "America/New_York"}',
 }
 
 
@@ -23,3 +26,12 @@ def test_settings_come_from_the_environment_and_keep_their_secrets(monkeypatch: 
     assert (settings.health_port, settings.observability.log_level) == (9999, "WARNING")
     assert settings.database.app_url.get_secret_value() == ENVIRONMENT["DATABASE__APP_URL"]
     assert "hidden" not in repr(settings)
+    assert (settings.time_zones.of("north"), settings.time_zones.of("south")) == ("America/New_York", "Europe/Vienna")
+
+
+@pytest.mark.parametrize("name", ["Europe/Wien", "CEST", "", "UTC+1", "../etc/passwd"])
+def test_a_time_zone_that_is_not_known_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="no time zone of the IANA database"):
+        TimeZones(default=name)
+    with pytest.raises(ValidationError, match="no time zone of the IANA database"):
+        TimeZones(tenants={"north": name})

@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from radrelay_local.demo.model import Batch, BatchState, Counts, Report
+from radrelay_local.client.answers import Batch, BatchState, Counts, Report
 from radrelay_local.demo.overlays import PANEL, overlay_picture, save_overlay
-from radrelay_local.demo.samples import ADA, Parcel
+from radrelay_local.demo.samples import Parcel
 from radrelay_local.demo.scenario import by_urgency
 from radrelay_local.demo.screen import Screen
+from radrelay_local.people import ADA
 from radrelay_shared.events import ModelRef, Urgency
 
 
@@ -41,10 +42,10 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_overlay_colours_the_right_panel_only_where_it_is_opaque() -> None:
+def test_the_overlay_is_the_right_panel_and_the_image_the_left() -> None:
     image = Image.new("L", (200, 100), 100)
-    overlay = Image.new("RGBA", (200, 100), (255, 0, 0, 0))
-    overlay.paste((255, 0, 0, 255), (100, 0, 200, 100))
+    overlay = Image.new("RGB", (200, 100), (100, 100, 100))
+    overlay.paste((255, 0, 0), (100, 0, 200, 100))
     picture = np.asarray(overlay_picture(report(), png(image), png(overlay)))
     middle = PANEL // 2
     left, right = picture[middle, :PANEL], picture[middle, -PANEL:]
@@ -56,7 +57,7 @@ def test_the_overlay_colours_the_right_panel_only_where_it_is_opaque() -> None:
 def test_the_picture_is_saved_under_its_rank_and_urgency(tmp_path: Path) -> None:
     grey = png(Image.new("L", (64, 64), 10))
     one = report()
-    path = save_overlay(tmp_path, 3, one, grey, png(Image.new("RGBA", (32, 32))))
+    path = save_overlay(tmp_path, 3, one, grey, png(Image.new("RGB", (32, 32))))
     assert path.name == f"03-urgent-{one.report_id}.png"
     with Image.open(path) as saved:
         assert saved.width == 2 * PANEL + 4

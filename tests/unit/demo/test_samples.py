@@ -4,8 +4,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from radrelay_local.demo.samples import ADA, BEN, SAMPLE_STEPS, ZIP_PHANTOMS, users_own, write_real_files, write_samples
-from radrelay_local.demo.sending import group_files
+from radrelay_local.client.sending import OutgoingFile, group_files
+from radrelay_local.demo.samples import SAMPLE_STEPS, ZIP_PHANTOMS, users_own, write_real_files, write_samples
+from radrelay_local.people import ADA, BEN
 
 
 @pytest.fixture(autouse=True)
@@ -60,12 +61,12 @@ def test_a_users_own_folder_is_sent_whole_and_a_file_alone(tmp_path: Path) -> No
 
 
 def test_files_are_grouped_by_count_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("radrelay_local.demo.sending.FILES_PER_REQUEST", 3)
-    monkeypatch.setattr("radrelay_local.demo.sending.BYTES_PER_REQUEST", 100)
+    monkeypatch.setattr("radrelay_local.client.sending.FILES_PER_REQUEST", 3)
+    monkeypatch.setattr("radrelay_local.client.sending.BYTES_PER_REQUEST", 100)
     paths = []
     for number, size in enumerate((10, 10, 10, 10, 95, 200, 5)):
         paths.append(tmp_path / str(number))
         paths[-1].write_bytes(b"x" * size)
-    groups = group_files(paths)
-    assert [[int(path.name) for path in group] for group in groups] == [[0, 1, 2], [3], [4], [5], [6]]
+    groups = group_files(OutgoingFile.under(tmp_path, path) for path in paths)
+    assert [[int(file.name) for file in group] for group in groups] == [[0, 1, 2], [3], [4], [5], [6]]
     assert group_files([]) == []

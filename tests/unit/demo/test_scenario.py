@@ -4,11 +4,11 @@ from typing import Any, cast
 
 import pytest
 
+from radrelay_local.client.connection import ApiError
 from radrelay_local.demo import scenario
-from radrelay_local.demo.client import ApiError
-from radrelay_local.demo.samples import BEN
 from radrelay_local.demo.scenario import run
 from radrelay_local.demo.summary import IsolationCheck, Summary
+from radrelay_local.people import BEN
 from radrelay_local.stack import RunningStack
 
 

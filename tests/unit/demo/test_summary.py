@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from radrelay_local.demo.model import (
+from radrelay_local.client.answers import (
     Accepted,
     Batch,
     BatchFile,
@@ -17,7 +17,7 @@ from radrelay_local.demo.model import (
     Report,
     UrgencyCounts,
 )
-from radrelay_local.demo.samples import ADA, BEN, Parcel
+from radrelay_local.demo.samples import Parcel
 from radrelay_local.demo.summary import (
     DashboardCheck,
     Delivered,
@@ -27,6 +27,7 @@ from radrelay_local.demo.summary import (
     expected_growth,
     files_sent,
 )
+from radrelay_local.people import ADA, BEN
 from radrelay_shared.events import ModelRef, Urgency
 
 MODEL = ModelRef(name="m", version="1", digest="sha256:" + "0" * 64, label="untrained", intended_use="demonstration")

@@ -1,7 +1,6 @@
 """A bundle is what its digest says, or it is not used, and the message says what is wrong and where."""
 
 import hashlib
-import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 import yaml
 
 from inference_service.bundles import Bundle, BundleError, load_bundle, write_bundle
-from inference_service.bundles.untrained import describe_untrained, write_untrained
 from inference_service.engine.screening import ScreeningEngine
+from support.untrained import describe_untrained, write_untrained
 
 TENSORS = {"weight": np.zeros((2, 2), np.float16)}
 
@@ -202,9 +201,3 @@ def test_a_seed_names_its_weights(small_bundle: Bundle, tmp_path: Path) -> None:
     assert again.digest == small_bundle.digest
     assert other.manifest.weights.sha256 != small_bundle.manifest.weights.sha256
     assert again.manifest.label == "untrained"
-
-
-def test_the_command_writes_the_demonstration_network(b4_bundle: Bundle, printed_by_the_command: str) -> None:
-    assert json.loads(printed_by_the_command) == {"name": "head-ct-haemorrhage", "digest": b4_bundle.digest}
-    assert b4_bundle.manifest.architecture.timm_name == "efficientnet_b4"
-    assert "Not for clinical use" in b4_bundle.manifest.intended_use

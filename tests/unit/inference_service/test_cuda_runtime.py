@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from inference_service.bundles import Bundle
-from inference_service.bundles.untrained import write_untrained
 from inference_service.engine.choice import PROBABILITY_TOLERANCE, choose_runtime, probability_difference
 from inference_service.engine.network import load_network
 from inference_service.engine.runtime import Runtime, RuntimeName
 from inference_service.engine.screening import ImageScore, ScreeningEngine
+from support.untrained import write_untrained
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

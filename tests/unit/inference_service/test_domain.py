@@ -30,13 +30,16 @@ def test_thresholds_are_inclusive_and_confidence_is_of_the_statement(probability
 def test_the_same_work_has_the_same_id_and_other_work_another() -> None:
     instance = UUID("00000000-0000-4000-8000-000000000001")
     ids = [
-        completed_id(instance, "sha256:a"),
-        completed_id(instance, "sha256:b"),
-        completed_id(uuid4(), "sha256:a"),
-        failed_id(instance, "not_dicom"),
-        failed_id(instance, "retries_exhausted"),
-        started_id(instance, 1),
-        started_id(instance, 2),
+        completed_id(instance, 1, "sha256:a"),
+        completed_id(instance, 1, "sha256:b"),
+        completed_id(instance, 2, "sha256:a"),
+        completed_id(uuid4(), 1, "sha256:a"),
+        failed_id(instance, 1, "not_dicom"),
+        failed_id(instance, 1, "retries_exhausted"),
+        failed_id(instance, 2, "retries_exhausted"),
+        started_id(instance, 1, 1),
+        started_id(instance, 1, 2),
+        started_id(instance, 2, 1),
     ]
     assert len(set(ids)) == len(ids)
-    assert completed_id(instance, "sha256:a") == ids[0] == "96d9a3f7-9183-57a1-a83a-2637816f7b1c"
+    assert completed_id(instance, 1, "sha256:a") == ids[0] == "96d9a3f7-9183-57a1-a83a-2637816f7b1c"

@@ -14,7 +14,6 @@ from torch import nn
 
 from inference_service.bundles import Bundle, BundleError, load_bundle
 from inference_service.bundles.manifest import CalibrationSpec, IsotonicKnots
-from inference_service.bundles.untrained import write_untrained
 from inference_service.cores import available_cores
 from inference_service.engine.backward_explanation import GradCamExplainer
 from inference_service.engine.calibration import calibrate, sigmoid
@@ -29,6 +28,7 @@ from inference_service.engine.network import as_timm, create_network, load_netwo
 from inference_service.engine.runtime import RuntimeName, RuntimeOutput
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
 from inference_service.engine.torch_runtime import TorchRuntime
+from support.untrained import write_untrained
 
 GRAD_CAM_TOLERANCE = 1e-3
 

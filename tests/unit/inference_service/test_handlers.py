@@ -12,18 +12,11 @@ import pytest
 from inference_service.bundles import Bundle
 from inference_service.bundles.image_spec import EveryFrame, ImageSpec
 from inference_service.handlers import give_up, screen_instance
-from inference_service.imaging import (
-    Heatmap,
-    Placement,
-    PreparedFrame,
-    Refusal,
-    RefusalReason,
-    prepare_frames,
-    render_heatmap,
-)
+from inference_service.imaging import PreparedFrame, prepare_frames
 from inference_service.ports import ModelChanged, ModelFault, Ports
 from inference_service.urgent_first import UrgentFirst
 from inference_service.wire import Catalogue, ImageResult, ModelInfo, ModelRole
+from radrelay_imaging import Refusal, RefusalReason
 from radrelay_shared.events import (
     Event,
     InferenceCompleted,
@@ -32,6 +25,7 @@ from radrelay_shared.events import (
     InferenceStarted,
     InstanceStored,
     Urgency,
+    ValueWindow,
     make_event,
 )
 from radrelay_shared.messaging import Delivery, PublishError
@@ -69,11 +63,6 @@ class InProcessImaging:
         self, content: bytes, spec: ImageSpec, *, urgency: Urgency = Urgency.ROUTINE
     ) -> tuple[PreparedFrame, ...]:
         return prepare_frames(content, spec)
-
-    async def render(
-        self, cam_yx: npt.NDArray[np.float32], placement: Placement, *, urgency: Urgency = Urgency.ROUTINE
-    ) -> Heatmap:
-        return render_heatmap(cam_yx, placement)
 
 
 @dataclass
@@ -126,10 +115,19 @@ class RecordedEvents:
 
 
 @dataclass
+class CancelledImages:
+    submissions: dict[UUID, int] = field(default_factory=dict)
+
+    async def holds(self, tenant: str, instance_id: UUID, submission: int) -> bool:
+        return tenant == TENANT and self.submissions.get(instance_id, 0) >= submission
+
+
+@dataclass
 class World:
     objects: MemoryObjects
     model: FakeModel
     events: RecordedEvents
+    cancelled: CancelledImages = field(default_factory=CancelledImages)
 
     @property
     def ports(self) -> Ports:
@@ -138,6 +136,7 @@ class World:
             model=self.model,
             imaging=InProcessImaging(),
             events=self.events,
+            cancellations=self.cancelled,
             room=UrgentFirst(2),
         )
 
@@ -149,7 +148,12 @@ def world(small_bundle: Bundle) -> World:
 
 
 def stored(
-    world: World, content: bytes | None = None, *, attempt: int = 1, instance_id: UUID | None = None
+    world: World,
+    content: bytes | None = None,
+    *,
+    attempt: int = 1,
+    instance_id: UUID | None = None,
+    submission: int = 1,
 ) -> Delivery:
     instance_id = instance_id or uuid4()
     key = keys.instance(TENANT, instance_id)
@@ -174,11 +178,12 @@ def stored(
         sha256="0" * 64,
         priority=Urgency.STAT,
         received_at=datetime.now(UTC),
+        submission=submission,
     )
     return Delivery(make_event(data, tenant=TENANT, source="/radrelay/ingest"), "subject", attempt)
 
 
-async def test_a_case_ends_with_its_pictures_and_its_result(world: World) -> None:
+async def test_a_case_ends_with_its_result_and_its_heatmap(world: World) -> None:
     delivery = stored(world, ct())
     await screen_instance(delivery, world.ports)
     assert [type(event.data) for event in world.events.published] == [InferenceStarted, InferenceCompleted]
@@ -188,13 +193,9 @@ async def test_a_case_ends_with_its_pictures_and_its_result(world: World) -> Non
     assert (result.positive, result.urgency, result.finding) == (True, Urgency.STAT, "intracranial haemorrhage")
     assert (result.probability_raw, result.probability, result.confidence) == (0.7, 0.9, 0.9)
     assert (result.model.label, result.model.digest) == ("untrained", FIRST)
-    for key, content_type, head in (
-        (result.preview_key, "image/png", b"\x89PNG"),
-        (result.overlay_key, "image/png", b"\x89PNG"),
-        (result.cam_key, "application/x-npy", b"\x93NUMPY"),
-    ):
-        assert world.objects.content[key].startswith(head)
-        assert world.objects.types[key] == content_type
+    assert (result.picture.rows, result.picture.columns) == (16, 16)
+    assert result.picture.window == ValueWindow(center=40.0, width=80.0)
+    assert result.heatmap.data == np.eye(3, dtype="<f4").tobytes()
     assert result.source_key == delivery.event.data.object_key
 
 
@@ -206,22 +207,45 @@ async def test_a_negative_case_states_its_confidence_in_the_negative(world: Worl
     assert event.data.confidence == pytest.approx(0.9)
 
 
-async def test_a_redelivery_repeats_the_same_event_and_the_same_objects(world: World) -> None:
+async def test_a_redelivery_repeats_the_same_event(world: World) -> None:
     delivery = stored(world, ct())
     await screen_instance(delivery, world.ports)
-    before = dict(world.objects.content)
     await screen_instance(Delivery(delivery.event, "subject", 2), world.ports)
-    assert world.objects.content == before
     first, second = world.events.of(InferenceCompleted)
     assert first.id == second.id
     assert len({event.id for event in world.events.of(InferenceStarted)}) == 2
 
 
-async def test_objects_are_there_before_the_result_is_announced(world: World) -> None:
+async def test_a_retry_says_all_of_it_again_under_other_ids_and_its_own_number(world: World) -> None:
+    instance_id = uuid4()
+    for content in (ct(), b"text"):
+        for submission in (1, 2):
+            delivery = stored(world, content, instance_id=instance_id, submission=submission)
+            await screen_instance(delivery, world.ports)
+    for kind in (InferenceStarted, InferenceCompleted, InferenceFailed):
+        said = {event.id: event.data.submission for event in world.events.of(kind)}
+        assert sorted(said.values()) == [1, 2]
+
+
+async def test_a_cancelled_image_is_left_and_its_retry_screened(world: World) -> None:
+    instance_id = uuid4()
+    world.cancelled.submissions[instance_id] = 1
+    await screen_instance(stored(world, ct(), instance_id=instance_id), world.ports)
+    assert world.events.published == []
+    await screen_instance(stored(world, ct(), instance_id=instance_id, submission=2), world.ports)
+    assert len(world.events.of(InferenceCompleted)) == 1
+
+
+async def test_a_result_that_cannot_be_announced_is_left_to_a_later_attempt(world: World) -> None:
     world.events.fail_after = 1
     with pytest.raises(PublishError):
         await screen_instance(stored(world, ct()), world.ports)
-    assert len(world.objects.content) == 4
+
+
+async def test_a_result_stores_nothing(world: World) -> None:
+    delivery = stored(world, ct())
+    await screen_instance(delivery, world.ports)
+    assert set(world.objects.content) == {delivery.event.data.object_key}
 
 
 async def test_a_refused_image_is_announced_as_failed_and_needs_no_retry(world: World) -> None:
@@ -246,7 +270,6 @@ async def test_an_image_is_prepared_again_for_a_model_that_changed(world: World)
     await screen_instance(stored(world, ct()), world.ports)
     (event,) = world.events.of(InferenceCompleted)
     assert event.data.model.digest == SECOND
-    assert SECOND.removeprefix("sha256:") in event.data.cam_key
     assert world.model.asked == [FIRST, SECOND]
 
 

@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from inference_service.bundles import Bundle
-from inference_service.bundles.untrained import write_untrained
 from inference_service.engine import choice, openvino_runtime
 from inference_service.engine.choice import choose_runtime
 from inference_service.engine.network import as_timm, load_network
 from inference_service.engine.openvino_runtime import OpenVinoRuntime
 from inference_service.engine.screening import ImageScore, ScreeningEngine
 from inference_service.engine.torch_runtime import TorchRuntime
+from support.untrained import write_untrained
 
 Images = npt.NDArray[np.uint8]
 

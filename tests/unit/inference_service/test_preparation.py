@@ -9,8 +9,9 @@ from pydicom.pixels.processing import apply_voi_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, RLELossless
 
 from inference_service.bundles.image_spec import EveryFrame
-from inference_service.imaging import Refusal, prepare_frames
-from support.ct_images import CT, SIZE_PX, ct, plain, prepared, preview_yx, ramp
+from inference_service.imaging import prepare_frames
+from radrelay_imaging import Refusal
+from support.ct_images import CT, SIZE_PX, ct, plain, prepared, ramp
 from support.dicom_files import encode, image, set_pixels
 
 
@@ -24,7 +25,6 @@ def test_ct_windows_are_channels_on_hounsfield_units() -> None:
     rows = [ready.placement.top + 9 * index + 4 for index in range(7)]
     assert ready.image_cyx[0, rows, 5].tolist() == [0, 0, 64, 128, 191, 255, 255]
     assert ready.image_cyx[1, rows, 5].tolist() == [0, 85, 87, 88, 90, 92, 255]
-    assert np.array_equal(preview_yx(ready)[::9, 0], [0, 0, 64, 128, 191, 255, 255])
 
 
 def test_a_slope_and_signed_values_reach_hounsfield_units() -> None:
@@ -193,12 +193,6 @@ def test_the_image_keeps_the_shape_that_it_has_in_the_patient(
     inside[place.top : place.top + place.height, place.left : place.left + place.width] = True
     assert set(ready.image_cyx[0][inside]) == {128}
     assert set(ready.image_cyx[0][~inside]) <= {0}
-    assert preview_yx(ready).shape == (32, 64)
-
-
-def test_the_preview_keeps_the_pixel_frame_and_is_bounded() -> None:
-    assert preview_yx(prepared(plain(np.zeros((10, 3000), "<u2")))).shape == (3, 1024)
-    assert preview_yx(prepared(plain(np.zeros((20, 30), "<u2")))).shape == (20, 30)
 
 
 def test_shrinking_averages_hounsfield_units() -> None:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from inference_service.bundles import Bundle, load_bundle
-from inference_service.bundles.untrained import write_untrained
 from inference_service.engine.choice import choose_runtime
 from inference_service.engine.network import load_network
 from inference_service.engine.openvino_runtime import computes_in_bfloat16
 from inference_service.engine.runtime import RuntimeName
+from support.untrained import write_untrained
 
 SIZE_PX = 128
 RUNTIMES: list[RuntimeName] = ["torch-float32", "openvino-float32", "openvino-bfloat16"]
@@ -54,7 +54,7 @@ def test_an_image_scores_the_same_alone_and_at_every_place_of_a_batch(b4: Bundle
 _SCRIPT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(":")
 from test_repeatability import print_digests
 print_digests(Path(sys.argv[2]), sys.argv[3:])
 """
@@ -71,7 +71,8 @@ def print_digests(directory: Path, names: list[RuntimeName]) -> None:
 
 def test_a_fresh_process_gives_the_same_bits(small_bundle: Bundle) -> None:
     names = [name for name in RUNTIMES if name != "openvino-bfloat16" or computes_in_bfloat16()]
-    command = [sys.executable, "-c", _SCRIPT, str(Path(__file__).parent), str(small_bundle.directory), *names]
+    places = f"{Path(__file__).parent}:{Path(__file__).parents[2]}"
+    command = [sys.executable, "-c", _SCRIPT, places, str(small_bundle.directory), *names]
     first, second = (
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout for _ in range(2)
     )

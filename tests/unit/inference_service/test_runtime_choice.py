@@ -12,7 +12,6 @@ import torch
 
 from inference_service.bundles import Bundle
 from inference_service.bundles.manifest import BundleManifest
-from inference_service.bundles.untrained import write_untrained
 from inference_service.engine import choice, openvino_runtime, torch_runtime
 from inference_service.engine.calibration import sigmoid
 from inference_service.engine.choice import PROBABILITY_TOLERANCE, RuntimeRefused, choose_runtime
@@ -20,6 +19,7 @@ from inference_service.engine.network import load_network
 from inference_service.engine.openvino_runtime import OpenVinoRuntime
 from inference_service.engine.runtime import Runtime, RuntimeChoice, RuntimeName, RuntimeOutput
 from inference_service.engine.torch_runtime import TorchRuntime
+from support.untrained import write_untrained
 
 Images = npt.NDArray[np.uint8]
 

@@ -1,3 +1,4 @@
+import base64
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -14,6 +15,9 @@ def test_a_cursor_comes_back_as_the_position_it_was_made_of() -> None:
     assert decode_cursor(None, aware_time, UUID) is None
 
 
+BATCH = "5e0a3c1e-7d0f-4b57-9c39-2a4d3f5b6c70"
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -21,9 +25,12 @@ def test_a_cursor_comes_back_as_the_position_it_was_made_of() -> None:
         "!!",
         "abc",
         "\u00e9",
-        encode_cursor("today", str(uuid4())),
-        encode_cursor("2026-03-14T09:30:00", str(uuid4())),
+        encode_cursor("today", BATCH),
+        encode_cursor("2026-03-14T09:30:00", BATCH),
         encode_cursor("2026-03-14T09:30:00+00:00", "7"),
+        encode_cursor("0001-01-01T00:00:00+14:00", BATCH),
+        encode_cursor("9999-12-31T23:59:59-14:00", BATCH),
+        base64.urlsafe_b64encode(b"[" * 1400).decode(),
         "WzEsIDJd",
         "WyJhIl0=",
         "bnVsbA==",

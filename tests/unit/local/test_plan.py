@@ -1,3 +1,4 @@
+import json
 from graphlib import TopologicalSorter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,9 +47,24 @@ def test_every_address_is_on_loopback(plan: Plan) -> None:
     assert {urlsplit(each.address).hostname for each in plan.processes.values()} == {"127.0.0.1"}
 
 
+def test_the_addresses_say_how_to_send_images_over_the_dicom_network(stack: RunningStack, plan: Plan) -> None:
+    assert stack.addresses()["DICOM C-STORE (DEMO to RADRELAY)"] == f"127.0.0.1:{PORTS['ingest-dimse']}"
+    peers = json.loads(plan.processes["ingest-dimse"].env["RADRELAY_INGEST_DIMSE__PEERS"])
+    assert [(peer["calling_ae"], peer["called_ae"], peer["tenant"]) for peer in peers] == [
+        ("DEMO", "RADRELAY", "north")
+    ]
+
+
+def test_who_signs_in_or_out_is_sent_to_the_origin_that_clients_know(stack: RunningStack, plan: Plan) -> None:
+    env = plan.processes["issuer"].env
+    assert json.loads(env["RADRELAY_ISSUER_REDIRECT_URIS"]) == [f"{stack.base_url}/signed-in"]
+    assert json.loads(env["RADRELAY_ISSUER_POST_LOGOUT_REDIRECT_URIS"]) == [f"{stack.base_url}/"]
+
+
 def test_no_secret_is_on_a_command_line(stack: RunningStack) -> None:
     credentials = stack.credentials
     secrets = [credentials.nats_password, credentials.objects_secret_key, credentials.postgres_password]
+    secrets.append(credentials.report_link_key)
     secrets += [password for roles in credentials.roles.values() for password in roles.values()]
     commands = " ".join(" ".join(each.command) for each in stack.plan().processes.values())
     assert not [secret for secret in secrets if secret in commands]
@@ -70,11 +86,11 @@ def test_a_changed_port_changes_the_fingerprint_of_those_that_use_it(tmp_path: P
 def test_only_the_jobs_that_a_starting_process_waits_for_are_needed(plan: Plan) -> None:
     assert plan.needed_jobs({"edge"}) == set()
     assert plan.needed_jobs({"dashboard-api"}) == {"provision", "migrate-dashboard"}
-    assert plan.needed_jobs({"inference-worker"}) == {"bundle", "objects-bucket"}
+    assert plan.needed_jobs({"inference-worker"}) == {"bundle", "development-tenants"}
 
 
-def test_a_restarted_store_gets_its_bucket_again(plan: Plan) -> None:
-    assert plan.following_jobs({"minio-gateway"}) == {"minio-gateway-bucket"}
+def test_a_restarted_store_gets_its_tenants_again(plan: Plan) -> None:
+    assert plan.following_jobs({"objects"}) == {"development-tenants"}
 
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:

@@ -1,3 +1,7 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +17,7 @@ from report_service.domain.report import ImpossibleResult
 from report_service.domain.worklist import WorklistQuery
 from report_service.handlers import Persisted, get_report, list_reports, persist_report
 from support.events import RECEIVED_AT, inference_completed, report_created
-from support.report_store import InMemoryReportStore
+from support.report_store import InMemoryReportStore, InMemoryReportUnit, KeptReads
 
 NOW = datetime(2026, 3, 14, 9, 31, tzinfo=UTC)
 CLINICIAN = Scope("acme", "dr-a", "clinician")
@@ -60,7 +64,7 @@ async def test_another_event_with_another_result_of_the_same_image_and_model_lea
 
 async def test_an_impossible_result_writes_nothing(store: InMemoryReportStore) -> None:
     with pytest.raises(ImpossibleResult):
-        await persist(store, inference_completed(cam_key="globex/x.npy"))
+        await persist(store, inference_completed(source_key="globex/x.dcm"))
     assert store == InMemoryReportStore()
 
 
@@ -68,9 +72,9 @@ async def test_someone_elses_report_is_not_found(store: InMemoryReportStore) -> 
     await persist(store, inference_completed(owner_id="dr-b"))
     (report,) = store.state.reports
     with pytest.raises(NotFound) as others:
-        await get_report(report.report_id, scope=CLINICIAN, reports=store)
+        await get_report(report.report_id, scope=CLINICIAN, reports=store, reads=KeptReads())
     with pytest.raises(NotFound) as nobodys:
-        await get_report(uuid4(), scope=CLINICIAN, reports=store)
+        await get_report(uuid4(), scope=CLINICIAN, reports=store, reads=KeptReads())
     assert str(others.value) == str(nobodys.value)
 
 
@@ -78,7 +82,7 @@ async def test_the_worklist_is_most_urgent_first_then_longest_waiting_first(stor
     for urgency, minute in [("routine", 0), ("stat", 9), ("urgent", 5), ("stat", 3), ("urgent", 1)]:
         received_at = RECEIVED_AT + timedelta(minutes=minute)
         await persist(store, inference_completed(urgency=urgency, received_at=received_at))
-    page = await list_reports(WorklistQuery(limit=10), scope=CLINICIAN, reports=store)
+    page = await list_reports(WorklistQuery(limit=10), scope=CLINICIAN, reports=store, reads=KeptReads())
     order = [(report.urgency, (report.received_at - RECEIVED_AT).seconds // 60) for report in page.reports]
     assert order == [
         (Urgency.STAT, 3),
@@ -96,7 +100,9 @@ async def test_pages_end_where_the_worklist_ends(store: InMemoryReportStore, lim
         await persist(store, inference_completed())
     sizes, after = [], None
     while True:
-        page = await list_reports(WorklistQuery(limit=limit, after=after), scope=CLINICIAN, reports=store)
+        page = await list_reports(
+            WorklistQuery(limit=limit, after=after), scope=CLINICIAN, reports=store, reads=KeptReads()
+        )
         sizes.append(len(page.reports))
         after = page.next_after
         if after is None:
@@ -111,7 +117,7 @@ def delivery_of(event: Event[Any]) -> Delivery:
 async def test_the_consumer_turns_an_impossible_result_into_poison_with_its_reason(store: InMemoryReportStore) -> None:
     consumer = ResultConsumer(store, lambda: NOW)
     with pytest.raises(Poison) as caught:
-        await consumer.handle(delivery_of(inference_completed(preview_key="globex/x.png")))
+        await consumer.handle(delivery_of(inference_completed(source_key="globex/x.dcm")))
     assert caught.value.reason == "foreign_object_key"
 
 
@@ -120,3 +126,41 @@ async def test_the_consumer_refuses_events_that_are_no_results(store: InMemoryRe
     with pytest.raises(Poison) as caught:
         await consumer.handle(delivery_of(report_created()))
     assert caught.value.reason == "unexpected_event"
+
+
+async def test_results_that_come_together_go_into_one_transaction(store: InMemoryReportStore) -> None:
+    consumer = ResultConsumer(store, lambda: NOW)
+    events = [inference_completed() for _ in range(20)]
+    await asyncio.gather(*(consumer.handle(delivery_of(event)) for event in [*events, events[3]]))
+    assert len(store.state.reports) == len(store.outbox) == 20
+    assert store.transactions == 1
+
+
+async def test_a_result_that_no_database_takes_keeps_its_neighbours_back_once_only(store: InMemoryReportStore) -> None:
+    events = [inference_completed() for _ in range(5)]
+    poison, *neighbours = events
+    consumer = ResultConsumer(Choking(store, poison.id), lambda: NOW)
+
+    async def handle(attempt: int) -> list[BaseException | None]:
+        deliveries = [Delivery(event, "radrelay.v1.acme.inference.completed", attempt) for event in events]
+        return await asyncio.gather(*map(consumer.handle, deliveries), return_exceptions=True)
+
+    assert all(isinstance(outcome, ConnectionError) for outcome in await handle(attempt=1))
+    assert [outcome is None for outcome in await handle(attempt=2)] == [False, True, True, True, True]
+    kept = {report.instance_id for report in store.state.reports}
+    assert kept == {event.data.instance_id for event in neighbours}
+
+
+@dataclass(frozen=True)
+class Choking:
+    """A store that does not take one of the events."""
+
+    store: InMemoryReportStore
+    event_id: str
+
+    @asynccontextmanager
+    async def transaction(self, scope: Scope) -> AsyncIterator[InMemoryReportUnit]:
+        async with self.store.transaction(scope) as unit:
+            yield unit
+            if (scope.tenant, self.event_id) in unit.state.inbox:
+                raise ConnectionError

@@ -1,15 +1,16 @@
+import io
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radrelay_shared.events import Event, InferenceCompleted, parse_event
+from radrelay_shared.events import Event, InferenceCompleted, Urgency, parse_event
 from report_service.domain.report import (
     ImpossibleResult,
-    Rendering,
     Report,
     announcement_id,
     report_created,
@@ -60,28 +61,27 @@ def test_the_same_result_gives_the_same_report_and_the_same_announcement() -> No
 def test_the_report_says_what_the_result_said() -> None:
     event = inference_completed()
     report = report_of(event)
-    for field in set(InferenceCompleted.model_fields) - {"queue_wait_s", "model_s"}:
+    for field in set(InferenceCompleted.model_fields) - {
+        "queue_wait_s",
+        "model_s",
+        "heatmap",
+        "submission",
+        "priority",
+    }:
         assert getattr(report, field) == getattr(event.data, field), field
     assert (report.tenant, report.created_at) == (event.tenant, NOW)
+    assert report.heatmap_npy is not None
+    assert np.load(io.BytesIO(report.heatmap_npy)).tolist() == [[0.0, 0.25, 0.5], [1.0, 2.0, 0.0]]
 
 
-def test_the_announcement_says_all_of_the_report_but_where_its_objects_lie() -> None:
+def test_the_announcement_says_all_of_the_report_but_its_objects_and_pictures() -> None:
     report = report_of(inference_completed())
-    announced = report_created(report).model_dump()
-    kept_back = {"tenant", "source_key", "preview_key", "overlay_key", "cam_key"}
+    announced = report_created(report, priority=Urgency.STAT).model_dump()
+    assert announced.pop("priority") is Urgency.STAT
+    kept_back = {"tenant", "source_key", "picture", "heatmap_npy", "review_state", "sealed_patient"}
     assert set(announced) == set(Report.__slots__) - kept_back
     dumped = {"model": UNTRAINED.model_dump(), "provenance": PROVENANCE.model_dump()}
     assert announced == {name: getattr(report, name) for name in announced} | dumped
-
-
-def test_each_rendering_has_its_own_object() -> None:
-    report = report_of(inference_completed())
-    assert [report.object_key(rendering) for rendering in Rendering] == [
-        report.preview_key,
-        report.overlay_key,
-        report.cam_key,
-        report.source_key,
-    ]
 
 
 @pytest.mark.parametrize(
@@ -97,13 +97,12 @@ def test_the_notice_always_says_not_for_clinical_use(intended_use: str, notice: 
     assert report_of(inference_completed(model=model)).notice == notice
 
 
-@pytest.mark.parametrize("field", ["source_key", "preview_key", "overlay_key", "cam_key"])
 @pytest.mark.parametrize("key", ["globex/results/x.png", "acme-evil/x.png", "../acme/x.png", "acme"])
-def test_an_object_outside_the_tenant_is_refused(field: str, key: str) -> None:
+def test_an_object_outside_the_tenant_is_refused(key: str) -> None:
     with pytest.raises(ImpossibleResult) as caught:
-        report_of(inference_completed(tenant="acme", **{field: key}))
+        report_of(inference_completed(tenant="acme", source_key=key))
     assert caught.value.reason == "foreign_object_key"
-    assert field in caught.value.detail
+    assert "source_key" in caught.value.detail
 
 
 @pytest.mark.parametrize("field", ["owner_id", "finding", "modality", "body_part"])

@@ -1,5 +1,6 @@
 """Problem details, health and metrics of every HTTP process."""
 
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,6 +32,11 @@ async def broken() -> None:
 @router.post("/body")
 async def body(value: Body) -> Body:
     return value
+
+
+@router.get("/body")
+async def read_body() -> None:
+    return None
 
 
 async def away() -> None:
@@ -86,6 +92,11 @@ async def test_the_frameworks_own_errors_are_problem_documents(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_method_that_is_not_served_is_told_all_that_are(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/body")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 async def test_an_invalid_body_names_the_place_and_never_the_value(client: httpx.AsyncClient) -> None:
     answer = await client.post("/body", json={"number": "DOE^JANE"})
     assert answer.status_code == 422
@@ -109,3 +120,17 @@ async def test_metrics_count_requests_by_route(client: httpx.AsyncClient) -> Non
     await client.get("/missing")
     metrics = (await client.get("/metrics")).text
     assert 'handler="/missing"' in metrics
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "identity, gzip", "br", "deflate"])
+async def test_a_coded_body_is_refused_and_what_is_taken_is_said(client: httpx.AsyncClient, coding: str) -> None:
+    response = await client.post("/body", content=gzip.compress(b'{"number": 1}'), headers={"Content-Encoding": coding})
+    assert response.status_code == 415
+    assert response.json()["code"] == "content_coding_not_taken"
+    assert response.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+async def test_a_plain_body_may_say_that_it_is_plain(client: httpx.AsyncClient, coding: str) -> None:
+    response = await client.post("/body", json={"number": 1}, headers={"Content-Encoding": coding})
+    assert response.json() == {"number": 1}

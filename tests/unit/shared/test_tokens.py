@@ -2,13 +2,16 @@
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from radrelay_shared.auth import AuthSettings, Role, TokenVerifier
 from radrelay_shared.http import ServiceUnavailable, Unauthorized
@@ -57,6 +60,11 @@ def _part(content: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
+def _claims(issuer: TestIssuer) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(issuer.token("north", "dr-ada"), options={"verify_signature": False})
+    return claims
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30."])
 async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> None:
     with pytest.raises(Unauthorized):
@@ -64,7 +72,7 @@ async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) 
 
 
 async def test_an_unsigned_token_and_a_symmetric_one_are_refused(issuer: TestIssuer, verifier: TokenVerifier) -> None:
-    claims = jwt.decode(issuer.token("north", "dr-ada"), options={"verify_signature": False})
+    claims = _claims(issuer)
     for token in (
         f"{_part({'alg': 'none', 'kid': 'test-key'})}.{_part(claims)}.",
         jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": "test-key"}),
@@ -74,12 +82,76 @@ async def test_an_unsigned_token_and_a_symmetric_one_are_refused(issuer: TestIss
 
 
 async def test_a_token_signed_by_another_key_is_refused(issuer: TestIssuer, verifier: TokenVerifier) -> None:
-    claims = jwt.decode(issuer.token("north", "dr-ada"), options={"verify_signature": False})
+    claims = _claims(issuer)
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     with pytest.raises(Unauthorized, match="signature"):
         await verifier.verify(jwt.encode(claims, stranger, algorithm="RS256", headers={"kid": "test-key"}))
     with pytest.raises(Unauthorized, match="key is unknown"):
         await verifier.verify(jwt.encode(claims, stranger, algorithm="RS256", headers={"kid": "another"}))
+
+
+async def test_a_symmetric_token_signed_with_the_public_key_is_refused(
+    issuer: TestIssuer, verifier: TokenVerifier
+) -> None:
+    public_pem = issuer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT', 'kid': issuer.key_id})}.{_part(_claims(issuer))}"
+    signature = hmac.new(public_pem, signed.encode(), hashlib.sha256).digest()
+    with pytest.raises(Unauthorized, match="algorithm"):
+        await verifier.verify(f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")
+
+
+@pytest.mark.parametrize("header", [{"crit": ["exp"], "exp": 1}, {"crit": ["unknown"], "unknown": 1}, {"crit": 5}])
+async def test_a_critical_header_that_is_not_understood_is_refused(
+    issuer: TestIssuer, verifier: TokenVerifier, header: dict[str, Any]
+) -> None:
+    token = jwt.encode(_claims(issuer), issuer.key, algorithm="RS256", headers={"kid": issuer.key_id} | header)
+    with pytest.raises(Unauthorized):
+        await verifier.verify(token)
+
+
+@pytest.mark.parametrize("header", [{"jku": "https://evil.example/jwks.json"}, {"x5u": "https://evil.example/x"}])
+async def test_a_key_that_the_token_itself_points_to_is_not_used(
+    issuer: TestIssuer, verifier: TokenVerifier, header: dict[str, Any]
+) -> None:
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    token = jwt.encode(_claims(issuer), stranger, algorithm="RS256", headers={"kid": issuer.key_id} | header)
+    with pytest.raises(Unauthorized, match="signature"):
+        await verifier.verify(token)
+
+
+async def test_an_algorithm_of_another_kind_of_key_is_refused(issuer: TestIssuer, verifier: TokenVerifier) -> None:
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    token = jwt.encode(_claims(issuer), stranger, algorithm="ES256", headers={"kid": issuer.key_id})
+    with pytest.raises(Unauthorized):
+        await verifier.verify(token)
+
+
+async def test_a_flood_of_unknown_keys_asks_the_issuer_once_a_cooldown() -> None:
+    with run_issuer() as issuer:
+        stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        async with TokenVerifier(issuer.settings) as verifier:
+            await verifier.verify(issuer.token("north", "dr-ada"))
+            before = issuer.fetches
+            tokens = [
+                jwt.encode(_claims(issuer), stranger, algorithm="RS256", headers={"kid": f"unknown-{number}"})
+                for number in range(200)
+            ]
+            refused = await asyncio.gather(*map(verifier.verify, tokens), return_exceptions=True)
+        assert {type(error) for error in refused} == {Unauthorized}
+        assert issuer.fetches - before == 0, "within the cooldown of the first fetch"
+
+
+async def test_a_key_that_is_replaced_is_found_and_the_old_one_is_good_no_longer() -> None:
+    with run_issuer() as issuer:
+        settings = issuer.settings.model_copy(update={"refetch_cooldown_s": 0.0})
+        async with TokenVerifier(settings) as verifier:
+            old = issuer.token("north", "dr-ada")
+            await verifier.verify(old)
+            issuer.rotate("next-key")
+            assert (await verifier.verify(issuer.token("north", "dr-bo"))).owner_id == "dr-bo"
+            with pytest.raises(Unauthorized, match="key is unknown"):
+                await verifier.verify(old)
+        assert issuer.fetches == 3
 
 
 async def test_an_issuer_that_was_never_reached_is_not_the_callers_fault(issuer: TestIssuer) -> None:

@@ -1,10 +1,11 @@
-"""Names of durables."""
+"""Names of durables, streams and subjects."""
 
 import pytest
 
 from radrelay_shared.events import Urgency
 from radrelay_shared.messaging import durables
-from radrelay_shared.messaging.topology import dead_letter_subject
+from radrelay_shared.messaging.topology import dead_letter_subject, subject_for
+from support.events import audit_head_published
 
 
 def test_each_tenant_and_lane_has_a_durable_of_its_own() -> None:
@@ -28,6 +29,16 @@ def test_no_tenant_shows_in_metrics_or_in_the_name_of_who_buried_a_message() -> 
     assert durable.label == "inference-routine"
     assert dead_letter_subject("north", durable) == "radrelay.v1.north.deadletter.inference-routine"
     assert durables.REPORT_RESULTS.label == "report-results"
+
+
+def test_each_services_audit_heads_have_a_stream_of_their_own_and_intakes_keep_their_subject() -> None:
+    events = {name: audit_head_published(tenant="north", service=name) for name in durables.AUDIT_HEADS_OF}
+    assert {name: subject_for(event) for name, event in events.items()} == {
+        "ingest": "radrelay.v1.north.audit.head_published",
+        "report": "radrelay.v1.north.audit.head_published.report",
+    }
+    assert len({stream.name for stream in durables.AUDIT_HEADS_OF.values()}) == len(events)
+    assert all(stream.permanent for stream in durables.AUDIT_HEADS_OF.values())
 
 
 @pytest.mark.parametrize("tenant", ["", "North", "a b", "*", "a/b", "a\n", "-a", "x" * 64])

@@ -11,13 +11,15 @@ from scipy.ndimage import binary_dilation
 
 from inference_service.bundles import Bundle
 from inference_service.engine.screening import ImageFault, ScreeningEngine
-from inference_service.imaging import prepare_frames, render_heatmap
+from inference_service.imaging import cut_to_image, prepare_frames
 from inference_service.tools.examples import LIST_FILE
+from radrelay_imaging import Window, draw_image, draw_overlay, picture_size
 from radrelay_phantoms import HaemorrhageKind, Phantom, choose_kind, sample
 from radrelay_phantoms.dicom import write_dicom
 from radrelay_training.plan import Plan, Split
 
 _ENLARGED = 2
+_BRAIN_WINDOW = Window(center=40.0, width=80.0)
 _OUTLINE_RGB = (0, 220, 255)
 
 
@@ -75,8 +77,13 @@ def _picture(phantom: Phantom, bundle: Bundle, engine: ScreeningEngine) -> tuple
     (outcome,) = engine.screen([frame.image_cyx])
     if isinstance(outcome, ImageFault):
         raise ValueError(f"phantom {phantom.seed} has no score: {outcome.detail}")  # noqa: TRY004  # a value: the weights give no number
-    plain = _enlarge(Image.open(BytesIO(frame.preview_png)).convert("RGBA"))
-    overlay = _enlarge(Image.open(BytesIO(render_heatmap(outcome.cam_yx, frame.placement).overlay_png)))
+    placement = frame.placement
+    image_png = draw_image(file.getvalue(), frame_number=frame.frame_number, window=_BRAIN_WINDOW)
+    overlay_png = draw_overlay(
+        cut_to_image(outcome.cam_yx, placement), size=picture_size(placement.rows, placement.columns)
+    )
+    plain = _enlarge(Image.open(BytesIO(image_png)).convert("RGBA"))
+    overlay = _enlarge(Image.open(BytesIO(overlay_png)))
     explained = Image.alpha_composite(plain, overlay).convert("RGB")
     mask_yx = np.kron(phantom.lesion_mask_yx, np.ones((_ENLARGED, _ENLARGED), np.bool_))
     pixels_yxc = np.array(explained)

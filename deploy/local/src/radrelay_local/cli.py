@@ -1,11 +1,12 @@
-"""The `radrelay` command: the embedded stack and the demo on one machine."""
+"""The `radrelay` command: the embedded stack and the demo on one machine, and a client of any Radrelay."""
 
 import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -13,16 +14,26 @@ from rich.table import Table
 
 from radrelay_local import deadletters
 from radrelay_local import logs as log_files
+from radrelay_local.audit import commands as audit
 from radrelay_local.control import Condition
 from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.options import DEFAULT_HOME, HomeOption
 from radrelay_local.stack import DEMONSTRATION_BUNDLE, RunningStack
+from radrelay_local.tenants import commands as tenants
+from radrelay_local.upload import commands as upload_commands
 
 app = typer.Typer(
-    help="Radrelay on this machine: not for clinical use.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Radrelay on this machine, and a client of one anywhere: not for clinical use.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
+dashboard = typer.Typer(help="What the dashboard counts.", no_args_is_help=True)
+app.add_typer(audit.app, name="audit")
+app.add_typer(dashboard, name="dashboard")
 app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(tenants.app, name="tenants")
+upload_commands.add_to(app)
 _out = Console(highlight=False, soft_wrap=True)
 
 BundleOption = Annotated[
@@ -83,6 +94,24 @@ def token(
     typer.echo(RunningStack(home).issue_token(tenant, user, role))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def reconcile(context: typer.Context, home: HomeOption = DEFAULT_HOME) -> None:
+    """Find, and with --mend mend, objects without a row and rows without their object; --help says more.
+
+    Exits with 0 where all is in order or mended, 1 where something is left, and 2 where it could not be found out.
+    """
+    _end_as(RunningStack(home).reconcile, context.args)
+
+
+@dashboard.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def rebuild(context: typer.Context, home: HomeOption = DEFAULT_HOME) -> None:
+    """Make the dashboard's figures anew from the streams, while all stays up; --help says more.
+
+    Exits with 0 where it is done, and 2 where it could not be.
+    """
+    _end_as(RunningStack(home).rebuild_dashboard, context.args)
+
+
 @app.command()
 def demo(
     home: HomeOption = DEFAULT_HOME,
@@ -125,6 +154,16 @@ def _bring_up(stack: RunningStack) -> None:
     with _out.status("waiting for all of it to be ready"):
         stack.up()
     _out.print(f"Up in {time.monotonic() - started:.1f} s. Data and logs are in {stack.home}.")
+
+
+def _end_as(tool: Callable[[list[str]], int], options: list[str]) -> NoReturn:
+    """End with the exit status of a tool that takes these options, or with 2 where it cannot be run."""
+    try:
+        status = tool(options)
+    except StackError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"radrelay: {error}")
+        status = 2
+    raise typer.Exit(status)
 
 
 def _print_addresses(stack: RunningStack) -> None:

@@ -21,6 +21,11 @@ def run(command: Sequence[str]) -> None:
         raise StackError(_failure(command, result.returncode, result.stdout))
 
 
+def run_attached(command: Sequence[str], *, env: Mapping[str, str]) -> int:
+    """Run a command that speaks to whoever runs ours, and return its exit status. `env` is added to our own."""
+    return subprocess.run(command, env={**os.environ, **env}, check=False).returncode
+
+
 def run_logged(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
     """Run a command and add its output to `log`. `env` is added to our own environment.
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import psutil
 
@@ -93,6 +93,19 @@ class Control(ABC):
             self._choose_ports()
             plan = self.plan()
             self._stop(plan, plan.processes)
+
+    @contextmanager
+    def started(self) -> Iterator[Self]:
+        """Up inside the block and down after it.
+
+        Raises:
+            StackError: something did not start.
+        """
+        self.up()
+        try:
+            yield self
+        finally:
+            self.down()
 
     def start(self, name: str) -> None:
         """Start one process, and return when it is ready. No harm when it runs already.

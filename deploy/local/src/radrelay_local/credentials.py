@@ -27,6 +27,8 @@ class Credentials:
     nats_password: str = field(default_factory=_password)
     objects_secret_key: str = field(default_factory=_password)
     postgres_password: str = field(default_factory=_password)
+    report_link_key: str = field(default_factory=_password)
+    """Signs the links to pictures that the report service gives out."""
     roles: dict[str, dict[str, str]] = field(default_factory=_role_passwords)
     """Passwords by service and role."""
 

@@ -4,24 +4,21 @@ import asyncio
 import base64
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import nats.errors
 import typer
-from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from radrelay_local import brokers
+from radrelay_local.brokers import NatsOption, PasswordOption, UserOption
 from radrelay_local.errors import StackError
 from radrelay_local.options import DEFAULT_HOME, HomeOption
-from radrelay_local.parts import nats as broker
-from radrelay_local.stack import Infrastructure
 from radrelay_shared.events import InvalidEvent, parse_event
-from radrelay_shared.messaging import NatsSettings, PublishError, connect
+from radrelay_shared.messaging import NatsSettings, PublishError
 from radrelay_shared.messaging.deadletters import (
     DeadLetter,
     DeadLetterStream,
@@ -32,20 +29,11 @@ from radrelay_shared.messaging.deadletters import (
 
 T = TypeVar("T")
 
-_CONNECT_S: Final = 10.0
 _SHOWN_BYTES: Final = 1000
 
 app = typer.Typer(help="What consumers gave up: list it, look at it, send it again.", no_args_is_help=True)
 _out = Console(highlight=False, soft_wrap=True)
 
-NatsOption = Annotated[
-    str | None,
-    typer.Option("--nats", envvar="RADRELAY_NATS__URL", help="Address of the broker; the local stack's otherwise."),
-]
-UserOption = Annotated[str | None, typer.Option("--user", envvar="RADRELAY_NATS__USER", help="Who we are there.")]
-PasswordOption = Annotated[
-    str | None, typer.Option("--password", envvar="RADRELAY_NATS__PASSWORD", help="Better given by the environment.")
-]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")]
 DurableOption = Annotated[
     str | None, typer.Option("--durable", help="Only what this consumer gave up, such as inference-routine.")
@@ -74,7 +62,7 @@ def list_letters(  # noqa: PLR0913, PLR0917  # each is an option of the command
             kept.append(letter)
         return list(kept)
 
-    found = _with_letters(_settings(home, nats_url, user, password), newest)
+    found = _with_letters(brokers.settings(home, nats_url, user, password), newest)
     if as_json:
         typer.echo(json.dumps([_summary(letter) for letter in found], indent=2))
         return
@@ -99,7 +87,7 @@ def show(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Show one dead letter: why it was given up, its headers and its event."""
-    letter = _with_letters(_settings(home, nats_url, user, password), lambda letters: letters.get(sequence))
+    letter = _with_letters(brokers.settings(home, nats_url, user, password), lambda letters: letters.get(sequence))
     content, fault = _content(letter.payload)
     if as_json:
         typer.echo(json.dumps({**_summary(letter), "headers": letter.headers, "fault": fault, **content}, indent=2))
@@ -141,7 +129,7 @@ def replay(  # noqa: PLR0913, PLR0917  # each is an option of the command
             typer.echo(f"{number} sent to {letter.original_subject}")
         return len(numbers)
 
-    if not _with_letters(_settings(home, nats_url, user, password), send):
+    if not _with_letters(brokers.settings(home, nats_url, user, password), send):
         typer.echo("No dead letters.")
 
 
@@ -152,16 +140,6 @@ def _selection(tenant: str | None, durable: str | None, reason: str | None) -> S
     return Selection(tenant, durable, reason)
 
 
-def _settings(home: Path, url: str | None, user: str | None, password: str | None) -> NatsSettings:
-    """The broker that was named, else the local stack's."""
-    if url is not None:
-        return NatsSettings(url=url, user=user, password=SecretStr(password) if password else None)
-    stack = Infrastructure(home)
-    return NatsSettings(
-        url=broker.url(stack.ports), user=broker.USER, password=SecretStr(stack.credentials.nats_password)
-    )
-
-
 def _with_letters(settings: NatsSettings, use: Callable[[DeadLetterStream], Awaitable[T]]) -> T:
     """What `use` gives, on a connection of its own.
 
@@ -170,8 +148,8 @@ def _with_letters(settings: NatsSettings, use: Callable[[DeadLetterStream], Awai
     """
 
     async def run() -> T:
-        async with _connected(settings) as letters:
-            return await use(letters)
+        async with brokers.connected(settings, name="radrelay-deadletters") as js:
+            return await use(DeadLetterStream(js))
 
     try:
         return asyncio.run(run())
@@ -179,18 +157,6 @@ def _with_letters(settings: NatsSettings, use: Callable[[DeadLetterStream], Awai
         raise StackError(str(error)) from error
     except (nats.errors.Error, PublishError) as error:
         raise StackError(f"the broker does not do it: {error}") from error
-
-
-@asynccontextmanager
-async def _connected(settings: NatsSettings) -> AsyncIterator[DeadLetterStream]:
-    async with AsyncExitStack() as stack:
-        try:
-            # Services wait for their broker for ever; a person does not.
-            async with asyncio.timeout(_CONNECT_S):
-                client = await stack.enter_async_context(connect(settings, name="radrelay-deadletters"))
-        except TimeoutError as error:
-            raise StackError(f"no connection to the broker within {_CONNECT_S:g} s; is it up?") from error
-        yield DeadLetterStream(client.jetstream())
 
 
 def _summary(letter: DeadLetter) -> dict[str, Any]:

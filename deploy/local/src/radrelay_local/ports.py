@@ -32,6 +32,8 @@ SERVICE_PORTS: Mapping[str, int] = {
     "ingest-api": 8001,
     "report-api": 8002,
     "dashboard-api": 8003,
+    "ingest-dimse": 11112,
+    "ingest-dimse.health": 8015,
     "ingest-worker": 8011,
     "report-worker": 8012,
     "dashboard-worker": 8013,

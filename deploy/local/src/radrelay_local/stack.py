@@ -7,21 +7,22 @@ with start_stack(Path("build/stack")) as stack:
     ... stack.base_url, stack.issue_token("north", "ada", ["clinician"]), stack.kill("inference-worker")
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
 
+from radrelay_local.commands import run_attached
 from radrelay_local.control import Control
 from radrelay_local.credentials import Credentials
 from radrelay_local.definition import Plan
 from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.parts import edge, issuer, nats, objects, postgres
-from radrelay_local.parts.services import Services
-from radrelay_local.ports import INFRASTRUCTURE_PORTS, SERVICE_PORTS
+from radrelay_local.parts.services import AE_TITLE, DEMONSTRATION_PEER, DIMSE, Services
+from radrelay_local.ports import INFRASTRUCTURE_PORTS, LOOPBACK, SERVICE_PORTS
 from radrelay_shared.objects import ObjectStoreSettings
 
 DEMONSTRATION_BUNDLE = Path("bundles/head-ct-haemorrhage")
@@ -50,9 +51,7 @@ class Infrastructure(Control):
         return Plan.of(
             nats.definition(self.folders, ports, credentials),
             objects.seaweedfs(self.folders, ports, credentials),
-            objects.bucket(objects.SEAWEEDFS, ports, credentials),
             objects.minio_gateway(self.folders, ports, credentials),
-            objects.bucket(objects.MINIO_GATEWAY, ports, credentials),
             postgres.definition(self.folders, ports, credentials),
         )
 
@@ -68,12 +67,12 @@ class Infrastructure(Control):
 
     @property
     def objects(self) -> ObjectStoreSettings:
-        """The S3 server, SeaweedFS, and the product's bucket on it."""
+        """The S3 server, SeaweedFS."""
         return objects.settings(objects.SEAWEEDFS, self.ports, self.credentials)
 
     @property
     def minio_gateway(self) -> ObjectStoreSettings:
-        """An S3 server that is MinIO's code, and a bucket on it; started at the first call."""
+        """An S3 server that is MinIO's code; started at the first call."""
         self.start(objects.MINIO_GATEWAY)
         return objects.settings(objects.MINIO_GATEWAY, self.ports, self.credentials)
 
@@ -105,22 +104,43 @@ class RunningStack(Infrastructure):
             *infrastructure.processes.values(),
             *infrastructure.jobs.values(),
             postgres.provision(self.ports, self.credentials),
+            objects.tenants(self.ports, self.credentials),
             issuer.definition(self.folders, self.ports),
             *Services(self.folders, self.ports, self.credentials, self._bundle).all(),
             edge.definition(self.folders, self.ports),
         )
 
+    def reconcile(self, options: Iterable[str]) -> int:
+        """Compare object store and database of the ingest service, print what is found, and return the exit status.
+
+        Raises:
+            StackError: the stack was never up.
+        """
+        command, env = Services(self.folders, self.ports, self.credentials, self._bundle).reconciliation()
+        return run_attached([*command, *options], env=env)
+
+    def rebuild_dashboard(self, options: Iterable[str]) -> int:
+        """Make the dashboard's figures anew from the streams, say how far it is, and return the exit status.
+
+        Raises:
+            StackError: the stack was never up.
+        """
+        command, env = Services(self.folders, self.ports, self.credentials, self._bundle).rebuilding()
+        return run_attached([*command, *options], env=env)
+
     @property
     def base_url(self) -> str:
-        """The one origin of all public APIs, without a slash at the end."""
+        """The one origin of the frontend and all public APIs, without a slash at the end."""
         return edge.origin(self.ports)
 
     def addresses(self) -> dict[str, str]:
         """What a person may want to open or connect to."""
         return {
+            "Clinician frontend": self.base_url,
             "Ingest API": f"{self.base_url}/api/ingest/docs",
             "Report API": f"{self.base_url}/api/reports/docs",
             "Dashboard API": f"{self.base_url}/api/dashboard/docs",
+            f"DICOM C-STORE ({DEMONSTRATION_PEER['calling_ae']} to {AE_TITLE})": f"{LOOPBACK}:{self.ports[DIMSE]}",
             "Token issuer (development only)": f"{self.base_url}/auth/docs",
             "NATS": nats.url(self.ports),
             "NATS monitoring": self.nats_monitor_url,
@@ -146,25 +166,13 @@ class RunningStack(Infrastructure):
         return str(response.json()["access_token"])
 
 
-@contextmanager
-def start_infrastructure(home: Path, *, prefer_usual_ports: bool = True) -> Iterator[Infrastructure]:
+def start_infrastructure(home: Path, *, prefer_usual_ports: bool = True) -> AbstractContextManager[Infrastructure]:
     """NATS, S3 and PostgreSQL, up inside the block and down after it."""
-    infrastructure = Infrastructure(home, prefer_usual_ports=prefer_usual_ports)
-    infrastructure.up()
-    try:
-        yield infrastructure
-    finally:
-        infrastructure.down()
+    return Infrastructure(home, prefer_usual_ports=prefer_usual_ports).started()
 
 
-@contextmanager
 def start_stack(
     home: Path, *, prefer_usual_ports: bool = True, bundle: Path = DEMONSTRATION_BUNDLE
-) -> Iterator[RunningStack]:
+) -> AbstractContextManager[RunningStack]:
     """Everything, up inside the block and down after it."""
-    stack = RunningStack(home, prefer_usual_ports=prefer_usual_ports, bundle=bundle)
-    stack.up()
-    try:
-        yield stack
-    finally:
-        stack.down()
+    return RunningStack(home, prefer_usual_ports=prefer_usual_ports, bundle=bundle).started()

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from dashboard_service.adapters.postgres import PostgresCountStore
-from dashboard_service.consumer import CountingConsumer
-from dashboard_service.handlers import CountStore
+from dashboard_service.adapters.counting import CHANNEL, PostgresCountStore
+from dashboard_service.adapters.figures import PostgresFigureStore
+from dashboard_service.consumer import COUNTED_FROM, handler_of
+from dashboard_service.handlers.questions import FigureStore
+from dashboard_service.handlers.watching import FigureChanges
 from dashboard_service.settings import DashboardSettings
 from radrelay_shared.auth import TokenVerifier
-from radrelay_shared.database import Database
-from radrelay_shared.http import ReadinessCheck
-from radrelay_shared.messaging import Consumer, broker_ready, connect, durables, ensure_topology
+from radrelay_shared.database import ChangeListener
+from radrelay_shared.http import RateLimiter, ReadinessCheck
+from radrelay_shared.messaging import Consumer, broker_ready, connect, ensure_topology
 from radrelay_shared.process import Jobs
 
 
@@ -21,34 +23,38 @@ from radrelay_shared.process import Jobs
 class Container:
     """What the routes work on."""
 
-    counts: CountStore
+    figures: FigureStore
+    changes: FigureChanges
+    smallest_group: int
+    stream_s: float
 
 
 async def open_api(settings: DashboardSettings, stack: AsyncExitStack) -> dict[str, Any]:
     """Open what the HTTP application needs on `stack`, and return the state of its requests."""
-    database = await stack.enter_async_context(_database(settings))
+    database = await stack.enter_async_context(settings.database.app())
     verifier = await stack.enter_async_context(TokenVerifier(settings.auth))
+    rate_limiter = await stack.enter_async_context(RateLimiter(settings.rate_limits, "dashboard"))
+    listener = ChangeListener(database.connect_to_listen, CHANNEL)
+    await stack.enter_async_context(listener.running())
+    figures = PostgresFigureStore(database, settings.time_zones)
     return {
         "verifier": verifier,
+        "rate_limiter": rate_limiter,
         "readiness": {"database": database.ready},
-        "container": Container(PostgresCountStore(database)),
+        "container": Container(figures, listener, settings.smallest_group, settings.stream_s),
     }
 
 
 async def open_worker(settings: DashboardSettings, stack: AsyncExitStack, stop: asyncio.Event) -> Jobs:
     """Open what the worker needs on `stack`, and return its jobs and readiness checks."""
-    database = await stack.enter_async_context(_database(settings))
+    database = await stack.enter_async_context(settings.database.app())
     client = await stack.enter_async_context(connect(settings.nats, name="dashboard-worker"))
     js = client.jetstream()
     await ensure_topology(js, settings.nats.streams)
-    counting = CountingConsumer(PostgresCountStore(database))
-    bound = settings.max_in_flight
-    reports = Consumer(js, durables.DASHBOARD_REPORTS, counting.handle_report, max_in_flight=bound)
-    failures = Consumer(js, durables.DASHBOARD_FAILURES, counting.handle_failure, max_in_flight=bound)
+    counts = PostgresCountStore(database, settings.time_zones)
+    consumers = [
+        Consumer(js, durable, handler_of(durable, counts), max_in_flight=settings.max_in_flight)
+        for durable in COUNTED_FROM
+    ]
     readiness: dict[str, ReadinessCheck] = {"database": database.ready, "broker": partial(broker_ready, client)}
-    return [reports.run(stop), failures.run(stop)], readiness
-
-
-def _database(settings: DashboardSettings) -> Database:
-    chosen = settings.database
-    return Database(chosen.app_url, pool_size=chosen.pool_size, max_overflow=chosen.max_overflow)
+    return [consumer.run(stop) for consumer in consumers], readiness

@@ -1,50 +1,40 @@
 """Events in: each is counted once, or becomes a dead letter where it never can be."""
 
-from collections.abc import Awaitable
 from datetime import UTC, datetime
+from functools import partial
 
 from dashboard_service import metrics
 from dashboard_service.domain.counting import Uncountable
-from dashboard_service.handlers import CountStore, count_failure, count_report
-from radrelay_shared.events import InferenceFailed, ReportCreated
-from radrelay_shared.messaging import Delivery, Poison, durables
+from dashboard_service.handlers.counting import CountStore, count_event
+from radrelay_shared.events import EventData, InferenceFailed, ReportCreated, ReportErased, ReportReviewed
+from radrelay_shared.messaging import Delivery, Durable, Poison, durables
+from radrelay_shared.messaging.consumer import Handle
+
+COUNTED_FROM: dict[Durable, tuple[type[EventData], ...]] = {
+    durables.DASHBOARD_REPORTS: (ReportCreated, ReportReviewed, ReportErased),
+    durables.DASHBOARD_FAILURES: (InferenceFailed,),
+}
+"""Every durable that the read model is made from, and the events that come by it."""
 
 
-class CountingConsumer:
-    """Handles the deliveries of the durables `dashboard-reports` and `dashboard-failures`."""
-
-    def __init__(self, counts: CountStore) -> None:
-        self._counts = counts
-
-    async def handle_report(self, delivery: Delivery) -> None:
-        """Count a report; returning means that it is durable.
-
-        Raises:
-            Poison: it can never be counted.
-        """
-        if not isinstance(delivery.event.data, ReportCreated):
-            raise Poison("unexpected_event", f"{delivery.event.type} is no report")
-        consumer = durables.DASHBOARD_REPORTS.name
-        await _settle(delivery, count_report(delivery.event, consumer=consumer, counts=self._counts))
-
-    async def handle_failure(self, delivery: Delivery) -> None:
-        """Count a failure; returning means that it is durable.
-
-        Raises:
-            Poison: it can never be counted.
-        """
-        if not isinstance(delivery.event.data, InferenceFailed):
-            raise Poison("unexpected_event", f"{delivery.event.type} is no failure")
-        consumer = durables.DASHBOARD_FAILURES.name
-        await _settle(delivery, count_failure(delivery.event, consumer=consumer, counts=self._counts))
+def handler_of(durable: Durable, counts: CountStore) -> Handle:
+    """What handles the deliveries of a durable."""
+    return partial(_handle, durable, counts)
 
 
-async def _settle(delivery: Delivery, counting: Awaitable[bool]) -> None:
+async def _handle(durable: Durable, counts: CountStore, delivery: Delivery) -> None:
+    """Count an event; returning means that it is durable.
+
+    Raises:
+        Poison: it can never be counted.
+    """
+    event = delivery.event
+    if not isinstance(event.data, COUNTED_FROM[durable]):
+        raise Poison("unexpected_event", f"{event.type} does not belong here")
     try:
-        counted = await counting
+        counted = await count_event(event, consumer=durable.name, counts=counts)
     except Uncountable as error:
         raise Poison(error.reason, error.detail) from error
-    event = delivery.event
     metrics.EVENTS.labels(event=event.type, outcome="counted" if counted else "repeated").inc()
     if counted:
         metrics.LAG_S.labels(event=event.type).observe((datetime.now(UTC) - event.time).total_seconds())

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from dashboard_service import __version__, bootstrap
-from dashboard_service.api.routes import router
+from dashboard_service.api import live, routes
 from dashboard_service.settings import DashboardSettings
 from radrelay_shared import database
 from radrelay_shared.http import answer_outages
@@ -25,6 +25,8 @@ def create_app(settings: DashboardSettings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             yield await bootstrap.open_api(chosen, stack)
 
-    app = create_http_app(title="Radrelay dashboard", version=__version__, lifespan=lifespan, routers=[router])
+    app = create_http_app(
+        title="Radrelay dashboard", version=__version__, lifespan=lifespan, routers=[routes.router, live.router]
+    )
     answer_outages(app, database.is_database_outage, database.OUTAGES)
     return app

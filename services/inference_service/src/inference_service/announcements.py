@@ -5,22 +5,26 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from inference_service.bundles.image_spec import CtWindows
 from inference_service.domain.identity import completed_id, failed_id, shadow_scored_id, started_id
 from inference_service.domain.triage import triage
+from inference_service.imaging import PreparedFrame, cut_to_image
 from inference_service.wire import ImageResult, ModelInfo
 from radrelay_shared.events import (
     Event,
+    Heatmap,
     InferenceCompleted,
     InferenceFailed,
     InferenceShadowScored,
     InferenceStarted,
     InstanceStored,
     ModelRef,
+    Picture,
     Provenance,
+    ValueWindow,
     make_event,
 )
 from radrelay_shared.messaging import Delivery
-from radrelay_shared.objects import keys
 
 SOURCE: Final = "/radrelay/inference"
 _CODE_VERSION: Final = version("radrelay-inference")
@@ -33,20 +37,21 @@ class Scored:
 
     model: ModelInfo
     result: ImageResult
-    frame_number: int
+    frame: PreparedFrame
 
 
 def started(delivery: Delivery, started_at: datetime) -> Event[InferenceStarted]:
     """A worker took the image in hand."""
     stored: InstanceStored = delivery.event.data
-    data = InferenceStarted(**_instance(stored), attempt=delivery.attempt, started_at=started_at)
-    return _event(delivery, data, started_id(stored.instance_id, delivery.attempt))
+    data = InferenceStarted(
+        **_instance(stored), submission=stored.submission, attempt=delivery.attempt, started_at=started_at
+    )
+    return _event(delivery, data, started_id(stored.instance_id, stored.submission, delivery.attempt))
 
 
 def completed(delivery: Delivery, scored: Scored, *, queue_wait_s: float) -> Event[InferenceCompleted]:
-    """The image has a result, whose pictures are stored."""
+    """The image has a result."""
     stored: InstanceStored = delivery.event.data
-    tenant, instance_id, digest = delivery.tenant, stored.instance_id, scored.model.digest
     verdict = triage(scored.result.probability, scored.model.thresholds)
     data = InferenceCompleted(
         **_image(stored),
@@ -55,13 +60,14 @@ def completed(delivery: Delivery, scored: Scored, *, queue_wait_s: float) -> Eve
         confidence=verdict.confidence,
         urgency=verdict.urgency,
         source_key=stored.object_key,
-        preview_key=keys.preview(tenant, instance_id, digest),
-        overlay_key=keys.overlay(tenant, instance_id, digest),
-        cam_key=keys.cam(tenant, instance_id, digest),
+        picture=_picture(scored),
+        heatmap=_heatmap(scored),
         completed_at=datetime.now(UTC),
         queue_wait_s=queue_wait_s,
+        submission=stored.submission,
+        priority=stored.priority,
     )
-    return _event(delivery, data, completed_id(instance_id, digest))
+    return _event(delivery, data, completed_id(stored.instance_id, stored.submission, scored.model.digest))
 
 
 def shadow_scored(delivery: Delivery, shadow: Scored, shown: Scored) -> Event[InferenceShadowScored]:
@@ -86,8 +92,9 @@ def failed(delivery: Delivery, reason: str, detail: str) -> Event[InferenceFaile
         detail=detail[:_LONGEST_DETAIL],
         received_at=stored.received_at,
         failed_at=datetime.now(UTC),
+        submission=stored.submission,
     )
-    return _event(delivery, data, failed_id(stored.instance_id, reason))
+    return _event(delivery, data, failed_id(stored.instance_id, stored.submission, reason))
 
 
 def _event(delivery: Delivery, data: Any, event_id: str) -> Event[Any]:
@@ -111,6 +118,22 @@ def _image(stored: InstanceStored) -> dict[str, Any]:
     }
 
 
+def _heatmap(scored: Scored) -> Heatmap:
+    map_yx = cut_to_image(scored.result.cam_yx(), scored.frame.placement)
+    rows, columns = map_yx.shape
+    return Heatmap.of_bytes(map_yx.astype("<f4", copy=False).tobytes(), rows=rows, columns=columns)
+
+
+def _picture(scored: Scored) -> Picture:
+    placement, channels = scored.frame.placement, scored.model.image.channels
+    window = channels.windows[0] if isinstance(channels, CtWindows) else None
+    return Picture(
+        rows=placement.rows,
+        columns=placement.columns,
+        window=None if window is None else ValueWindow(center=window.center_hu, width=window.width_hu),
+    )
+
+
 def _score(scored: Scored) -> dict[str, Any]:
     model, result = scored.model, scored.result
     return {
@@ -125,7 +148,7 @@ def _score(scored: Scored) -> dict[str, Any]:
             runtime=model.runtime,
             runtime_detail=model.runtime_detail,
             code_version=_CODE_VERSION,
-            frame_number=scored.frame_number,
+            frame_number=scored.frame.frame_number,
         ),
         "finding": model.finding,
         "probability_raw": result.probability_raw,

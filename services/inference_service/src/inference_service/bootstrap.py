@@ -13,7 +13,15 @@ from inference_service.ports import Ports
 from inference_service.settings import WorkerSettings
 from inference_service.urgent_first import UrgentFirst
 from radrelay_shared.http import ReadinessCheck
-from radrelay_shared.messaging import Consumer, Publisher, broker_ready, connect, durables, ensure_topology
+from radrelay_shared.messaging import (
+    Cancellations,
+    Consumer,
+    Publisher,
+    broker_ready,
+    connect,
+    durables,
+    ensure_topology,
+)
 from radrelay_shared.objects import S3ObjectStore
 from radrelay_shared.process import Jobs
 
@@ -43,6 +51,7 @@ async def open_worker(settings: WorkerSettings, stop: asyncio.Event) -> AsyncIte
             model=model,
             imaging=imaging,
             events=Publisher(js),
+            cancellations=Cancellations(js),
             # One file being decoded and one on its way for every process.
             room=UrgentFirst(2 * processes),
         )

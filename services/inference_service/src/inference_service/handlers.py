@@ -11,10 +11,11 @@ from inference_service import announcements
 from inference_service.announcements import Scored
 from inference_service.domain.selection import OutsideIntendedUse, Selection, select_models
 from inference_service.domain.triage import decisive_frame
-from inference_service.imaging import Heatmap, PreparedFrame, Refusal, RefusalReason
-from inference_service.metrics import COMPLETED, FAILED, QUEUE_WAIT_S, SHADOWED, STAGE_S
+from inference_service.imaging import PreparedFrame
+from inference_service.metrics import CANCELLED, COMPLETED, FAILED, QUEUE_WAIT_S, SHADOWED, STAGE_S
 from inference_service.ports import ModelChanged, ModelFault, Ports
 from inference_service.wire import ImageResult, ModelInfo
+from radrelay_imaging import Refusal, RefusalReason
 from radrelay_shared.events import InstanceStored
 from radrelay_shared.messaging import Delivery
 from radrelay_shared.objects import ObjectNotFound, keys
@@ -33,13 +34,16 @@ Frames = tuple[PreparedFrame, ...]
 async def screen_instance(delivery: Delivery, ports: Ports) -> None:
     """Fetch, prepare, score and explain one image; announce its result, or why it gets none.
 
-    Everything is written before it is announced, to keys that follow from image and model, so a repeat overwrites the
-    same objects and announces the same event. Models on trial come last: they never delay or endanger the result.
+    The announcement carries all of the result, and its identifier follows from image and model, so a repeat announces
+    the same event. Models on trial come last: they never delay or endanger the result. A cancelled image is left.
 
     Raises:
         ObjectNotFound: the file is not there (yet); worth trying again, like any other fault of a dependency.
     """
     stored: InstanceStored = delivery.event.data
+    if await ports.cancellations.holds(delivery.tenant, stored.instance_id, stored.submission):
+        CANCELLED.inc()
+        return
     started_at = datetime.now(UTC)
     queue_wait_s = max(0.0, (started_at - delivery.event.time).total_seconds())
     QUEUE_WAIT_S.observe(queue_wait_s)
@@ -52,12 +56,6 @@ async def screen_instance(delivery: Delivery, ports: Ports) -> None:
     except (Refusal, ModelFault) as refusal:
         await _fail(delivery, str(refusal.reason), refusal.detail, ports)
         return
-    chosen = next(frame for frame in frames if frame.frame_number == shown.frame_number)
-    with _stage("render"):
-        cam_yx = shown.result.cam_yx()
-        heatmap = await ports.imaging.render(cam_yx, chosen.placement, urgency=stored.priority)
-    with _stage("write"):
-        await _write(delivery.tenant, stored, shown.model.digest, chosen, heatmap, ports)
     await ports.events.publish(announcements.completed(delivery, shown, queue_wait_s=queue_wait_s))
     COMPLETED.inc()
     for model in selection.shadows:
@@ -121,7 +119,7 @@ async def _screen(frames: Frames, model: ModelInfo, ports: Ports) -> Scored:
             raise answer
         results.append(answer)
     decisive = decisive_frame(results)
-    return Scored(model, results[decisive], frames[decisive].frame_number)
+    return Scored(model, results[decisive], frames[decisive])
 
 
 async def _shadow(delivery: Delivery, model: ModelInfo, shown: Scored, frames: Frames, ports: Ports) -> None:
@@ -147,19 +145,6 @@ async def _shadow(delivery: Delivery, model: ModelInfo, shown: Scored, frames: F
 def _stage(name: str) -> Iterator[None]:
     with STAGE_S.labels(name).time(), _tracer.start_as_current_span(name):
         yield
-
-
-async def _write(
-    tenant: str, stored: InstanceStored, digest: str, frame: PreparedFrame, heatmap: Heatmap, ports: Ports
-) -> None:
-    instance_id = stored.instance_id
-    async with asyncio.TaskGroup() as writes:
-        for key, data, content_type in (
-            (keys.preview(tenant, instance_id, digest), frame.preview_png, "image/png"),
-            (keys.overlay(tenant, instance_id, digest), heatmap.overlay_png, "image/png"),
-            (keys.cam(tenant, instance_id, digest), heatmap.cam_npy, "application/x-npy"),
-        ):
-            writes.create_task(ports.objects.put(key, data, content_type=content_type))
 
 
 async def _fail(delivery: Delivery, reason: str, detail: str, ports: Ports) -> None:

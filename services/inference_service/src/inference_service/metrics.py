@@ -10,7 +10,7 @@ QUEUE_WAIT_S = Histogram(
 STAGE_S = Histogram("radrelay_inference_stage_seconds", "Time of one case in one stage", ["stage"], buckets=_SECONDS)
 COMPLETED = Counter("radrelay_inference_completed_total", "Cases that ended with a result")
 FAILED = Counter("radrelay_inference_failed_total", "Cases that ended without a result", ["reason"])
+CANCELLED = Counter("radrelay_inference_cancelled_total", "Cases left because they were cancelled")
 SHADOWED = Counter("radrelay_inference_shadow_scored_total", "Attempts at scores by shadow models", ["outcome"])
 MODEL_RETRIES = Counter("radrelay_inference_model_retries_total", "Calls of the model server made again", ["cause"])
 MODEL_IN_FLIGHT = Gauge("radrelay_inference_model_in_flight", "Calls of the model server that have no answer yet")
-DECODER_LOSSES = Counter("radrelay_inference_decoder_losses_total", "Decoding processes that died or hung", ["cause"])

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from inference_service.bundles.image_spec import ImageSpec
-from inference_service.imaging import Heatmap, Placement, PreparedFrame
+from inference_service.imaging import PreparedFrame
 from inference_service.urgent_first import UrgentFirst
 from inference_service.wire import Catalogue, ImageResult
 from radrelay_shared.events import Event, Urgency
@@ -54,17 +55,19 @@ class Imaging(Protocol):
             Refusal: the image cannot or must not be screened, or decoding it crashes or hangs.
         """
 
-    async def render(
-        self, cam_yx: npt.NDArray[np.float32], placement: Placement, *, urgency: Urgency = Urgency.ROUTINE
-    ) -> Heatmap:
-        """See `imaging.render_heatmap`."""
-
 
 class EventPublisher(Protocol):
     """Announces events; returns when they are stored."""
 
     async def publish(self, event: Event[Any]) -> None:
         """Publish one event."""
+
+
+class Cancellations(Protocol):
+    """Knows what nobody waits for any more."""
+
+    async def holds(self, tenant: str, instance_id: UUID, submission: int) -> bool:
+        """Whether this submission of the image was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +78,6 @@ class Ports:
     model: Model
     imaging: Imaging
     events: EventPublisher
+    cancellations: Cancellations
     room: UrgentFirst
     """How many DICOM files may be in memory at once."""

@@ -5,6 +5,7 @@ BentoML gathers single requests into batches (`batchable=True`). A request carri
 """
 
 import logging
+import multiprocessing
 import sys
 from dataclasses import dataclass
 from time import perf_counter
@@ -110,16 +111,15 @@ class Screening:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same
     @staticmethod
     def verify_bundles() -> None:
-        """Try bundles and runtime before any process is started, so that a fault ends the command with its message."""
-        settings = ServerSettings()
-        try:
-            for _, bundle in load_bundles(settings):
-                verify_start(bundle, device=settings.device, runtime=settings.runtime)
-        except BundleError as error:
-            sys.exit(f"The model bundle cannot be served. {error}")
-        except RuntimeRefused as error:
-            asked = f"device {settings.device}, runtime {settings.runtime}"
-            sys.exit(f"The model bundle {bundle.directory} cannot be served as asked ({asked}). {error}")
+        """Try bundles and runtime before any process is started, so that a fault ends the command with its message.
+
+        In a process of its own: what it takes, a gigabyte, is then not held by the command for as long as it runs.
+        """
+        trial = multiprocessing.get_context("fork").Process(target=_verify_or_exit)
+        trial.start()
+        trial.join()
+        if trial.exitcode:
+            sys.exit(1)
 
     @bentoml.api(route=wire.MODELS_PATH)  # type: ignore[untyped-decorator]  # the same
     def models(self) -> wire.Catalogue:
@@ -150,6 +150,18 @@ class Screening:
             for index, outcome in zip(own, outcomes, strict=True):
                 answers[index] = _answer(outcome, digest=digest, batch_s=batch_s, batch_size=len(own))
         return answers
+
+
+def _verify_or_exit() -> None:
+    settings = ServerSettings()
+    try:
+        for _, bundle in load_bundles(settings):
+            verify_start(bundle, device=settings.device, runtime=settings.runtime)
+    except BundleError as error:
+        sys.exit(f"The model bundle cannot be served. {error}")
+    except RuntimeRefused as error:
+        asked = f"device {settings.device}, runtime {settings.runtime}"
+        sys.exit(f"The model bundle {bundle.directory} cannot be served as asked ({asked}). {error}")
 
 
 def load_bundles(settings: ServerSettings) -> list[tuple[wire.ModelRole, Bundle]]:

@@ -1,11 +1,17 @@
 """Prometheus metrics of intake; labels are bounded by the code, never by tenants or names."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 FILES_ACCEPTED = Counter(
     "radrelay_ingest_files_accepted_total", "Files accepted; repeated: the same bytes were there already", ["repeated"]
 )
 FILES_REJECTED = Counter("radrelay_ingest_files_rejected_total", "Files refused, by reason code", ["reason"])
-BYTES_RECEIVED = Counter("radrelay_ingest_received_bytes_total", "Bytes of request bodies")
+BYTES_RECEIVED = Counter("radrelay_ingest_received_bytes_total", "Bytes of request bodies and of DICOM data sets")
 BYTES_STORED = Counter("radrelay_ingest_stored_bytes_total", "Bytes of newly stored images")
+ERASED = Counter("radrelay_ingest_erased_total", "Images erased")
 SWEPT = Counter("radrelay_ingest_swept_total", "What the sweeper had to end", ["kind"])
+CONNECTIONS = Gauge("radrelay_ingest_dicom_connections", "DICOM network connections that are open")
+ASSOCIATIONS_REJECTED = Counter(
+    "radrelay_ingest_associations_rejected_total", "Association requests rejected, by diagnostic", ["diagnostic"]
+)
+C_STORES = Counter("radrelay_ingest_c_stores_total", "C-STORE requests answered, by status", ["status"])

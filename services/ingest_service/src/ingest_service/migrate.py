@@ -11,7 +11,7 @@ def main() -> None:
     configure("ingest-migrate", settings.observability)
     if settings.database.owner_url is None:
         raise ValueError("RADRELAY_INGEST_DATABASE__OWNER_URL is not set")
-    migrate("ingest_service", settings.database.owner_url.get_secret_value())
+    migrate("ingest_service", settings.database.owner_url.get_secret_value(), tls=settings.database.tls())
 
 
 if __name__ == "__main__":

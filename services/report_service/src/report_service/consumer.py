@@ -1,21 +1,45 @@
 """Results in: one delivery of `inference.completed` becomes a report, or a dead letter where it never can."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
 
-from radrelay_shared.events import InferenceCompleted
+from radrelay_shared.events import Event, InferenceCompleted
+from radrelay_shared.gathering import Gathering
 from radrelay_shared.messaging import Delivery, Poison
 from report_service import metrics
-from report_service.domain.report import ImpossibleResult
-from report_service.handlers import Persisted, ReportStore, persist_report
+from report_service.domain.report import ImpossibleResult, Report
+from report_service.handlers import Persisted, ReportStore, persist_reports
+
+_AT_ONCE: Final = 128
+
+_Outcome = tuple[Persisted, Report]
 
 
 class ResultConsumer:
-    """Handles the deliveries of the durable `report-results`."""
+    """Handles the deliveries of the durable `report-results`. Use as an async context manager.
+
+    While one transaction of a tenant is under way, the tenant's further results gather, and go in the next one
+    together. A result whose transaction failed is tried again alone, so that one which no database takes does not keep
+    its neighbours from theirs.
+    """
 
     def __init__(self, reports: ReportStore, now: Callable[[], datetime]) -> None:
-        self._reports = reports
-        self._now = now
+        self._persist = partial(persist_reports, reports=reports, now=now)
+        self._rounds: Gathering[tuple[str, str], Event[InferenceCompleted], _Outcome] = Gathering(
+            self._round, at_once=_AT_ONCE
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._rounds.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._rounds.__aexit__(kind, error, trace)
 
     async def handle(self, delivery: Delivery) -> None:
         """Persist the result; returning means that it is durable.
@@ -23,13 +47,21 @@ class ResultConsumer:
         Raises:
             Poison: no repeat will make a report of it.
         """
-        if not isinstance(delivery.event.data, InferenceCompleted):
-            raise Poison("unexpected_event", f"{delivery.event.type} is no result")
+        event = delivery.event
+        if not isinstance(event.data, InferenceCompleted):
+            raise Poison("unexpected_event", f"{event.type} is no result")
+        alone = event.id if delivery.attempt > 1 else ""
         try:
-            outcome, report = await persist_report(delivery.event, reports=self._reports, now=self._now)
+            outcome, report = await self._rounds.do((event.tenant, alone), event)
         except ImpossibleResult as error:
             raise Poison(error.reason, error.detail) from error
         metrics.RESULTS.labels(outcome=outcome).inc()
         if outcome is Persisted.CREATED:
             turnaround = report.created_at - report.received_at
             metrics.TURNAROUND_S.labels(urgency=report.urgency).observe(turnaround.total_seconds())
+
+    async def _round(
+        self, key: tuple[str, str], events: Sequence[Event[InferenceCompleted]]
+    ) -> Sequence[_Outcome | Exception]:
+        tenant, _ = key
+        return await self._persist(tenant, events)

@@ -6,12 +6,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from radrelay_shared import database, objects
+from radrelay_shared.audit.refusals import record_refusals
+from radrelay_shared.audit.routes import router as audit_router
 from radrelay_shared.http import answer_outages
 from radrelay_shared.http import create_app as create_http_app
 from radrelay_shared.observability import configure
 from report_service import __version__, bootstrap
-from report_service.api.routes import router
+from report_service.adapters.outages import OUTAGES, is_outage
+from report_service.api import erasures, frames, images, links, reviews, routes, studies, visual, worklist
 from report_service.settings import ReportSettings
 
 
@@ -25,10 +27,25 @@ def create_app(settings: ReportSettings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             yield await bootstrap.open_api(chosen, stack)
 
-    app = create_http_app(title="Radrelay reports", version=__version__, lifespan=lifespan, routers=[router])
-    answer_outages(app, _is_outage, (*database.OUTAGES, *objects.OUTAGES))
+    app = create_http_app(
+        title="Radrelay reports",
+        version=__version__,
+        lifespan=lifespan,
+        routers=[
+            worklist.router,
+            routes.router,
+            images.router,
+            frames.router,
+            visual.router,
+            links.router,
+            studies.router,
+            reviews.router,
+            erasures.router,
+            audit_router,
+        ],
+        # Their addresses are what lets somebody in.
+        untraced=("/links/",),
+    )
+    record_refusals(app)
+    answer_outages(app, is_outage, OUTAGES)
     return app
-
-
-def _is_outage(error: BaseException) -> bool:
-    return isinstance(error, objects.OUTAGES) or database.is_database_outage(error)

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Histogram
 
 RESULTS = Counter("radrelay_report_results_total", "Results taken in, by what became of them", ["outcome"])
+ERASED = Counter("radrelay_report_erased_total", "Reports erased, by why", ["reason"])
 TURNAROUND_S = Histogram(
     "radrelay_report_turnaround_seconds",
     "From an image's arrival to its report",

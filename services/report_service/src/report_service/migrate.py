@@ -15,7 +15,7 @@ def main() -> None:
     configure("report-migrate", settings.observability)
     if settings.database.owner_url is None:
         raise RuntimeError("RADRELAY_REPORT_DATABASE__OWNER_URL is not set")
-    migrate("report_service", settings.database.owner_url.get_secret_value())
+    migrate("report_service", settings.database.owner_url.get_secret_value(), tls=settings.database.tls())
 
 
 if __name__ == "__main__":

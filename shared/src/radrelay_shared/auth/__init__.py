@@ -2,6 +2,6 @@
 
 from radrelay_shared.auth.dependency import CurrentPrincipal, current_principal
 from radrelay_shared.auth.principal import Principal, Role
-from radrelay_shared.auth.tokens import AuthSettings, TokenVerifier
+from radrelay_shared.auth.tokens import AuthSettings, TokenVerifier, Unentitled
 
-__all__ = ["AuthSettings", "CurrentPrincipal", "Principal", "Role", "TokenVerifier", "current_principal"]
+__all__ = ["AuthSettings", "CurrentPrincipal", "Principal", "Role", "TokenVerifier", "Unentitled", "current_principal"]

@@ -34,6 +34,19 @@ class AuthSettings(BaseModel):
     refetch_cooldown_s: float = 30.0
 
 
+class Unentitled(Unauthorized):
+    """A token that the issuer signed for this service, of a known tenant, that proves no caller nevertheless.
+
+    `subject` is its `sub`, None where that is none; `reason` is a stable code.
+    """
+
+    def __init__(self, *, tenant: str, subject: str | None, reason: str, detail: str) -> None:
+        super().__init__(detail=detail)
+        self.tenant = tenant
+        self.subject = subject
+        self.reason = reason
+
+
 class _Keys:
     """The issuer's keys.
 
@@ -128,12 +141,14 @@ class TokenVerifier:
             raise Unauthorized(detail="The token names no valid tenant.")
         owner = claims["sub"]
         if not isinstance(owner, str) or not 0 < len(owner) <= _OWNER_MAX or not owner.isprintable():
-            raise Unauthorized(detail="The token names no valid subject.")
+            detail = "The token names no valid subject."
+            raise Unentitled(tenant=tenant, subject=None, reason="no_valid_subject", detail=detail)
         claimed = claims.get("roles")
         known = {role.value for role in Role}
         roles = frozenset(Role(r) for r in claimed if r in known) if isinstance(claimed, list) else frozenset()
         if not roles:
-            raise Unauthorized(detail="The token carries no known role.")
+            detail = "The token carries no known role."
+            raise Unentitled(tenant=tenant, subject=owner, reason="no_known_role", detail=detail)
         return Principal(tenant, owner, roles)
 
 

@@ -1,10 +1,12 @@
-"""What every service's Alembic migrations share: the environment, row security, outbox and inbox.
+"""What every service's Alembic migrations share: the environment, row security, outbox, inbox, audit chain.
 
 Migrations that were released call these, so what they do never changes: a new column is a new function and a new
 revision in each service.
 """
 
 import asyncio
+from ssl import SSLContext
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command, context, op
@@ -15,14 +17,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 _MIGRATION_LOCK = 7_274_653
 
 
-def migrate(package: str, owner_url: str, revision: str = "head") -> None:
+def migrate(package: str, owner_url: str, revision: str = "head", *, tls: SSLContext | None = None) -> None:
     """Bring the schema of the service `package` to `revision`, upwards or downwards.
 
-    `owner_url` is the address of the role that owns the schema.
+    `owner_url` is the address of the role that owns the schema, `tls` what to check the server's certificate with.
     """
     config = Config()
     config.set_main_option("script_location", f"{package}:migrations")
     config.attributes["url"] = owner_url
+    config.attributes["connect_args"] = {} if tls is None else {"ssl": tls}
     if revision == "base":
         command.downgrade(config, revision)
     else:
@@ -39,7 +42,8 @@ def run_environment(metadata: MetaData) -> None:
             context.run_migrations()
 
     async def run() -> None:
-        engine = create_async_engine(context.config.attributes["url"], poolclass=pool.NullPool)
+        given = context.config.attributes
+        engine = create_async_engine(given["url"], poolclass=pool.NullPool, connect_args=given["connect_args"])
         async with engine.connect() as connection:
             await connection.run_sync(apply)
             await connection.commit()
@@ -108,3 +112,61 @@ def create_inbox(schema: str) -> None:
         schema=schema,
     )
     enable_row_security(schema, "inbox", by_owner=False, app="SELECT, INSERT")
+
+
+def create_audit_chain(schema: str, *further: sa.Column[Any]) -> None:
+    """Create an append-only audit chain and the table of its published heads.
+
+    Args:
+        schema: the service's schema, which also names its roles.
+        further: columns for what this service's facts name beside batch, image and file.
+    """
+    op.create_table(
+        "audit",
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("batch_id", sa.Uuid),
+        sa.Column("instance_id", sa.Uuid),
+        sa.Column("fingerprint", sa.Text),
+        sa.Column("reason", sa.Text),
+        *further,
+        sa.Column("prev_hash", sa.Text, nullable=False),
+        sa.Column("hash", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "sequence", name=op.f("pk_audit")),
+        schema=schema,
+    )
+    # The chain is the tenant's: whoever appends to it needs its newest record, whoever wrote that.
+    enable_row_security(schema, "audit", by_owner=False, app="SELECT, INSERT")
+    # The worker sees of each tenant's chain how long it is, and nothing of what is in it.
+    op.execute(f"GRANT SELECT (tenant, sequence) ON {schema}.audit TO {schema}_system")
+    op.execute(f"CREATE POLICY audit_system ON {schema}.audit FOR SELECT TO {schema}_system USING (true)")
+    op.execute(
+        f"CREATE FUNCTION {schema}.refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the audit chain is append-only'; END $$"
+    )
+    # For each statement: it refuses also where no row is seen, as by the owner, from whom row security hides them all.
+    op.execute(
+        f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.audit"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_audit_change()"
+    )
+    # Also in a session that replays a replication stream.
+    op.execute(f"ALTER TABLE {schema}.audit ENABLE ALWAYS TRIGGER append_only")
+    op.create_table(
+        "audit_head",
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("published_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name=op.f("pk_audit_head")),
+        schema=schema,
+    )
+    enable_row_security(schema, "audit_head", by_owner=False, app="SELECT, INSERT, UPDATE", system="SELECT")
+
+
+def drop_audit_chain(schema: str) -> None:
+    """Undo `create_audit_chain`."""
+    for table in ("audit_head", "audit"):
+        op.drop_table(table, schema=schema)
+    op.execute(f"DROP FUNCTION {schema}.refuse_audit_change()")

@@ -5,13 +5,16 @@ Source: C. Richardson, "Microservices Patterns" (2018), section 3.3.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import repeat
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
-from opentelemetry import propagate
-from sqlalchemy import DateTime, LargeBinary, Text, delete, func, insert, select, text, update
+from sqlalchemy import DateTime, Executable, LargeBinary, Text, cast, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -20,6 +23,7 @@ from radrelay_shared.database.session import Database
 from radrelay_shared.events import Event
 from radrelay_shared.messaging import Publisher, PublishError, subject_for
 from radrelay_shared.observability.metrics import OUTBOX_AGE_S, OUTBOX_RELAYED
+from radrelay_shared.observability.tracing import current_traceparent
 
 _BATCH: Final = 100
 _POLL_S: Final = 5.0
@@ -46,23 +50,54 @@ def channel_of(row: type[OutboxColumns]) -> str:
     return f"{row.__table__.schema}_outbox"  # type: ignore[attr-defined]  # the mapped class has its table
 
 
-async def enqueue(session: AsyncSession, row: type[OutboxColumns], event: Event[Any]) -> None:
-    """Put `event` into the outbox within the session's transaction, and wake the relay when that commits.
+async def enqueue(
+    session: AsyncSession,
+    row: type[OutboxColumns],
+    *events: Event[Any],
+    traceparents: Sequence[str | None] | None = None,
+) -> None:
+    """Put events into the outbox within the session's transaction, and wake the relay when that commits.
+
+    Args:
+        session: has the transaction.
+        row: the outbox.
+        events: at least one.
+        traceparents: the trace that each belongs to; None: the one of now.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: an event with this id is already there.
+        sqlalchemy.exc.IntegrityError: an event with such an id is already there.
     """
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    statement = insert(row).values(
-        event_id=event.id,
-        tenant=event.tenant,
-        subject=subject_for(event),
-        payload=event.to_json(),
-        traceparent=carrier.get("traceparent"),
-    )
-    await session.execute(statement)
-    await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": channel_of(row)})
+    values = [
+        {
+            "event_id": event.id,
+            "tenant": event.tenant,
+            "subject": subject_for(event),
+            "payload": event.to_json(),
+            "traceparent": traceparent,
+        }
+        for event, traceparent in zip(events, traceparents or repeat(current_traceparent()), strict=False)
+    ]
+    connection = await session.connection()
+    await connection.execute(_enqueuing(row), values)  # type: ignore[arg-type]  # classes hash; mypy takes them for instances
+
+
+@cache
+def _enqueuing(row: type[OutboxColumns]) -> Executable:
+    """Built once: building it for every event costs more than running it."""
+    return insert(row.__table__).returning(func.pg_notify(channel_of(row), ""))  # type: ignore[attr-defined]  # as above
+
+
+async def forget_published(
+    session: AsyncSession, row: type[OutboxColumns], instance_ids: Collection[UUID]
+) -> frozenset[UUID]:
+    """Delete what was published about these images; return those of which something still waits to be published.
+
+    `session` is the system role's. Reads the whole outbox, so ask for many images at once.
+    """
+    of_instance = cast(func.convert_from(row.payload, "UTF8"), JSONB)["data"]["instance_id"].astext
+    about = of_instance.in_([str(each) for each in instance_ids])
+    await session.execute(delete(row).where(row.published_at.is_not(None), about))
+    return frozenset(UUID(each) for each in await session.scalars(select(of_instance).where(about).distinct()))
 
 
 class OutboxRelay:
@@ -165,7 +200,7 @@ class OutboxRelay:
         """Turn NOTIFY into wake-ups; while this connection is away, the poll in `run` does the work."""
         while True:
             try:
-                connection = await asyncpg.connect(self._database.dsn)
+                connection = await self._database.connect_to_listen()
                 try:
                     gone = asyncio.Event()
                     connection.add_termination_listener(lambda _, gone=gone: gone.set())

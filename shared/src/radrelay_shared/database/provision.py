@@ -6,6 +6,9 @@ from typing import Final
 import asyncpg
 
 ROLES: Final = ("owner", "app", "system")
+_NO_MORE: Final = "NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE"
+_MAY_MORE: Final = "SELECT rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = $1"
+"""Of a role: whether it has what `_NO_MORE` takes; NULL where there is no such role."""
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
 
 
@@ -13,7 +16,8 @@ async def provision_service(connection: asyncpg.Connection, service: str, passwo
     """Create or update `<service>_owner`, `_app` and `_system`, and the schema `<service>` that the first one owns.
 
     Args:
-        connection: an administrator's connection to the product's database.
+        connection: an administrator's connection to the product's database; one who may make roles and owns the
+            database is enough.
         service: name of the service and of its schema.
         passwords: one for each of `owner`, `app` and `system`.
 
@@ -25,11 +29,12 @@ async def provision_service(connection: asyncpg.Connection, service: str, passwo
     async with connection.transaction():
         for role in ROLES:
             name = f"{service}_{role}"
-            exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name)
+            may_more = await connection.fetchval(_MAY_MORE, name)
             password = await connection.fetchval("SELECT quote_literal($1::text)", passwords[role])
+            # Only a superuser may even say NOSUPERUSER of a role that exists.
+            attributes = "" if may_more is False else _NO_MORE
             await connection.execute(
-                f"{'ALTER' if exists else 'CREATE'} ROLE {name} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE "
-                f"PASSWORD {password}"
+                f"{'CREATE' if may_more is None else 'ALTER'} ROLE {name} LOGIN {attributes} PASSWORD {password}"
             )
         await connection.execute(f"GRANT {service}_owner TO CURRENT_USER")
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {service} AUTHORIZATION {service}_owner")

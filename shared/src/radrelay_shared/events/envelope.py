@@ -11,14 +11,17 @@ from uuid import uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from radrelay_shared.events.models import (
+    AuditHeadPublished,
     EventData,
     InferenceCompleted,
     InferenceFailed,
     InferenceShadowScored,
     InferenceStarted,
+    InstanceCancelled,
     InstanceStored,
     ReportCreated,
 )
+from radrelay_shared.events.reports import ErasureRequested, ReportErased, ReportReviewed
 
 CONTENT_TYPE = "application/cloudevents+json"
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -30,11 +33,16 @@ EVENT_DATA: dict[str, type[EventData]] = {
     model.event_type(): model
     for model in (
         InstanceStored,
+        InstanceCancelled,
         InferenceStarted,
         InferenceCompleted,
         InferenceShadowScored,
         InferenceFailed,
         ReportCreated,
+        ReportReviewed,
+        ErasureRequested,
+        ReportErased,
+        AuditHeadPublished,
     )
 }
 

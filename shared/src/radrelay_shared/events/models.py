@@ -5,7 +5,10 @@ A reader passes over fields it does not know, so that producers may be upgraded 
 No model holds pixels or a patient's name.
 """
 
+import binascii
 import math
+import struct
+from base64 import b64decode, b64encode
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
@@ -13,6 +16,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 TYPE_PREFIX = "org.radrelay"
+MAX_HEATMAP_SIDE = 128
 
 DicomUid = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -21,6 +25,10 @@ ReasonCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,63}$")
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 OwnerId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 ObjectKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Submission = Annotated[
+    int,
+    Field(ge=1, description="Which time the image was sent to be screened: 1, and one more each time it is retried."),
+]
 
 
 def _finite(value: float) -> float:
@@ -43,6 +51,11 @@ class Urgency(StrEnum):
     ROUTINE = "routine"
 
 
+AskedPriority = Annotated[
+    Urgency | None, Field(description="What was asked for at upload; null in events from before it was said.")
+]
+
+
 class EventData(BaseModel):
     """Base of all event data: names the event and gives the identifier it is about."""
 
@@ -62,7 +75,7 @@ class EventData(BaseModel):
         """The CloudEvents `dataschema`: a URN that names the committed JSON Schema."""
         return f"urn:radrelay:schema:{cls.entity}.{cls.event}.v{cls.version}"
 
-    def subject_id(self) -> UUID:
+    def subject_id(self) -> UUID | str:
         """The identifier of the thing that the event is about."""
         raise NotImplementedError
 
@@ -103,6 +116,20 @@ class InstanceStored(_DicomIdentity):
     sha256: Sha256
     priority: Urgency
     received_at: AwareDatetime
+    submission: Submission = 1
+
+
+class InstanceCancelled(_InstanceEvent):
+    """Nobody waits for the image any more; whoever has not begun to screen it leaves it.
+
+    It holds for this submission and those before it.
+    """
+
+    entity = "instance"
+    event = "cancelled"
+
+    submission: Submission
+    cancelled_at: AwareDatetime
 
 
 class InferenceStarted(_InstanceEvent):
@@ -113,6 +140,7 @@ class InferenceStarted(_InstanceEvent):
 
     attempt: Annotated[int, Field(ge=1)]
     started_at: AwareDatetime
+    submission: Submission = 1
 
 
 class ModelRef(BaseModel):
@@ -136,8 +164,57 @@ class Provenance(BaseModel):
     runtime_detail: str = Field(description="Library with its version, device and precision, for people.")
     code_version: str = Field(description="Version of the inference service.")
     frame_number: Annotated[int, Field(ge=1)] = Field(
-        description="Frame that the result and its pictures are of, from 1 as in DICOM."
+        description="Frame that the result and its heatmap are of, from 1 as in DICOM."
     )
+
+
+class ValueWindow(BaseModel):
+    """A window on modality values, such as Hounsfield units: `center` is mid-grey, `width` spans black to white."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    center: float
+    width: Annotated[float, Field(gt=0.0)]
+
+
+class Picture(BaseModel):
+    """How the frame that decided looked to the model."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rows: Annotated[int, Field(gt=0)]
+    columns: Annotated[int, Field(gt=0)]
+    window: ValueWindow | None = Field(description="Null where the model saw the image's own VOI LUT or window.")
+
+
+class Heatmap(BaseModel):
+    """Grad-CAM map over exactly the picture, at the network's own resolution; neither scaled nor a probability."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rows: Annotated[int, Field(gt=0, le=MAX_HEATMAP_SIDE)]
+    columns: Annotated[int, Field(gt=0, le=MAX_HEATMAP_SIDE)]
+    values_base64: str = Field(description="float32, little-endian, row by row; finite and not negative.")
+
+    @classmethod
+    def of_bytes(cls, data: bytes, *, rows: int, columns: int) -> Self:
+        """A map from its values as `data` has them."""
+        return cls(rows=rows, columns=columns, values_base64=b64encode(data).decode("ascii"))
+
+    @property
+    def data(self) -> bytes:
+        """The values: float32, little-endian, row by row."""
+        return b64decode(self.values_base64)
+
+    @model_validator(mode="after")
+    def _values_fill_the_shape(self) -> Self:
+        try:
+            values = struct.unpack(f"<{self.rows * self.columns}f", b64decode(self.values_base64, validate=True))
+        except (binascii.Error, struct.error) as error:
+            raise ValueError("values_base64 does not hold rows times columns float32 numbers") from error
+        if not all(0.0 <= value < math.inf for value in values):
+            raise ValueError("values_base64 holds a number that is negative or not finite")
+        return self
 
 
 class _Result(_DicomIdentity):
@@ -159,19 +236,20 @@ class _Result(_DicomIdentity):
 
 
 class InferenceCompleted(_Result):
-    """The model gave a result; its pictures are in the object store."""
+    """The model gave a result."""
 
     entity = "inference"
     event = "completed"
 
     source_key: ObjectKey = Field(description="The DICOM file.")
-    preview_key: ObjectKey = Field(description="8-bit PNG of the image as the model's window shows it.")
-    overlay_key: ObjectKey = Field(description="Transparent RGBA PNG, the size of the preview.")
-    cam_key: ObjectKey = Field(description="Raw Grad-CAM map, .npy float32 (rows, columns) at feature-map resolution.")
+    picture: Picture
+    heatmap: Heatmap
     received_at: AwareDatetime
     completed_at: AwareDatetime
     queue_wait_s: Seconds
     model_s: Seconds
+    submission: Submission = 1
+    priority: AskedPriority = None
 
 
 class InferenceShadowScored(_DicomIdentity):
@@ -205,6 +283,7 @@ class InferenceFailed(_InstanceEvent):
     detail: Annotated[str, StringConstraints(max_length=500)]
     received_at: AwareDatetime
     failed_at: AwareDatetime
+    submission: Submission = 1
 
 
 class ReportCreated(_Result):
@@ -217,7 +296,29 @@ class ReportCreated(_Result):
     received_at: AwareDatetime
     completed_at: AwareDatetime
     created_at: AwareDatetime
+    priority: AskedPriority = None
 
     def subject_id(self) -> UUID:
         """The report, not the image it is about."""
         return self.report_id
+
+
+class AuditHeadPublished(EventData):
+    """The newest record of the tenant's audit chain: a chain that does not hold this record was tampered with.
+
+    Whoever keeps these hashes can check the chain without trusting its keeper.
+    """
+
+    entity = "audit"
+    event = "head_published"
+
+    service: Annotated[str, StringConstraints(pattern=r"^[a-z]+$", max_length=32)] = Field(
+        default="ingest", description="Whose chain it is: each service that shows images or reports has its own."
+    )
+    sequence: Annotated[int, Field(ge=1)] = Field(description="Number of the record; the first is 1, without gaps.")
+    hash: Sha256 = Field(description="Of the record, and through it of all before it.")
+    recorded_at: AwareDatetime
+
+    def subject_id(self) -> str:
+        """The number of the record."""
+        return str(self.sequence)

@@ -11,7 +11,10 @@ from fastapi.responses import JSONResponse
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from prometheus_fastapi_instrumentator import Instrumentator, metrics
 
+from radrelay_shared.http.content_coding import RefuseContentCodings
+from radrelay_shared.http.openapi import Application
 from radrelay_shared.http.problems import install_problem_handlers, problem_response
+from radrelay_shared.http.rate_limit_fields import RateLimitFields
 
 ReadinessCheck = Callable[[], Awaitable[None]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
@@ -50,16 +53,27 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ready", "checked": sorted(checks)})
 
 
-def create_app(*, title: str, version: str, lifespan: Lifespan, routers: Sequence[APIRouter] = ()) -> FastAPI:
+def create_app(
+    *,
+    title: str,
+    version: str,
+    lifespan: Lifespan,
+    routers: Sequence[APIRouter] = (),
+    untraced: Sequence[str] = (),
+) -> FastAPI:
     """A FastAPI application with problem+json errors, `/livez`, `/readyz`, `/metrics` and tracing.
 
-    The lifespan yields the request state: at least `readiness`, and `verifier` where routes need a caller.
+    The lifespan yields the request state: at least `readiness`, and `verifier` and `rate_limiter` where routes need a
+    caller. Requests whose address holds something of `untraced` leave no trace, which would hold their address.
     """
-    app = FastAPI(title=title, version=version, lifespan=lifespan)
+    app = Application(title=title, version=version, lifespan=lifespan)
     install_problem_handlers(app)
+    app.add_middleware(RateLimitFields)
+    app.add_middleware(RefuseContentCodings)
     app.include_router(_health)
     for router in routers:
         app.include_router(router)
     _instrumentator.instrument(app).expose(app, include_in_schema=False)
-    FastAPIInstrumentor.instrument_app(app, excluded_urls="livez,readyz,metrics", exclude_spans=["receive", "send"])
+    excluded = ",".join(("livez", "readyz", "metrics", *untraced))
+    FastAPIInstrumentor.instrument_app(app, excluded_urls=excluded, exclude_spans=["receive", "send"])
     return app

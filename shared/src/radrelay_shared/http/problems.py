@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +67,22 @@ class NotFound(Problem):
     status = 404
 
 
+class NotAcceptable(Problem):
+    """There is the thing, but in no form that the caller takes."""
+
+    status = 406
+
+
 class Conflict(Problem):
     """The thing's present state does not allow this."""
 
     status = 409
+
+
+class PreconditionFailed(Problem):
+    """It is not any more as the caller last saw it (RFC 9110 section 15.5.13)."""
+
+    status = 412
 
 
 class PayloadTooLarge(Problem):
@@ -81,6 +95,24 @@ class UnsupportedMediaType(Problem):
     """The body is of a type that is not taken here."""
 
     status = 415
+
+
+class UnprocessableContent(Problem):
+    """The body is well-formed, and what it says cannot be (RFC 9110 section 15.5.21)."""
+
+    status = 422
+
+
+class PreconditionRequired(Problem):
+    """The request has to say what state it changes (RFC 6585 section 3)."""
+
+    status = 428
+
+
+class TooManyRequests(Problem):
+    """The caller is over a limit (RFC 6585 section 4); `Retry-After` says when to try again."""
+
+    status = 429
 
 
 class ServiceUnavailable(Problem):
@@ -108,7 +140,8 @@ def problem_response(
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
-async def _render_problem(_: Request, error: Exception) -> JSONResponse:
+async def render_problem(_: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that ended in a Problem."""
     if not isinstance(error, Problem):
         raise TypeError("registered for Problem only") from error
     return problem_response(error.status, error.code, error.detail, error.extensions, error.headers)
@@ -127,13 +160,22 @@ def _places(errors: Sequence[Any]) -> list[dict[str, str]]:
     return [{"location": ".".join(str(part) for part in e["loc"]), "message": str(e["msg"])} for e in errors]
 
 
-async def _render_http(_: Request, error: Exception) -> JSONResponse:
+async def _render_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException only") from error
-    phrase = HTTPStatus(error.status_code).phrase
-    return problem_response(
-        error.status_code, phrase.lower().replace(" ", "_").replace("-", "_"), str(error.detail), headers=error.headers
-    )
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
+    return problem_response(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _allowed_methods(request: Request) -> str:
+    """The methods of a path, for `Allow` (RFC 9110 section 10.2.1): routers know only those of one of its routes."""
+
+    def is_served(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(filter(is_served, _METHODS))
 
 
 async def _render_unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -143,7 +185,7 @@ async def _render_unexpected(request: Request, error: Exception) -> JSONResponse
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
-    app.add_exception_handler(Problem, _render_problem)
+    app.add_exception_handler(Problem, render_problem)
     app.add_exception_handler(RequestValidationError, _render_validation)
     app.add_exception_handler(HTTPException, _render_http)
     app.add_exception_handler(Exception, _render_unexpected)

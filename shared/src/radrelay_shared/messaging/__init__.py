@@ -1,6 +1,7 @@
 """NATS JetStream with the delivery rules of the product: nothing lost, nothing twice, nothing stuck."""
 
 from radrelay_shared.messaging import topology as durables
+from radrelay_shared.messaging.cancellations import Cancellations
 from radrelay_shared.messaging.connection import NatsSettings, broker_ready, connect
 from radrelay_shared.messaging.consumer import Consumer, Delivery, Poison
 from radrelay_shared.messaging.publisher import Publisher, PublishError
@@ -14,6 +15,7 @@ from radrelay_shared.messaging.topology import (
 )
 
 __all__ = [
+    "Cancellations",
     "Consumer",
     "Delivery",
     "Durable",

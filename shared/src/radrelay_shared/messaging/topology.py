@@ -10,6 +10,7 @@ the worker that first sees the tenant.
 import re
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from nats.js import JetStreamContext
 from nats.js.api import (
@@ -26,13 +27,18 @@ from pydantic import BaseModel
 
 from radrelay_shared.events import (
     TENANT_PATTERN,
+    AuditHeadPublished,
+    ErasureRequested,
     Event,
     EventData,
     InferenceCompleted,
     InferenceFailed,
     InferenceStarted,
+    InstanceCancelled,
     InstanceStored,
     ReportCreated,
+    ReportErased,
+    ReportReviewed,
     Urgency,
 )
 
@@ -41,7 +47,7 @@ _STREAM_NAME_IN_USE: Final = 10058
 
 
 class StreamLimits(BaseModel):
-    """How much each stream may keep; a full stream refuses new messages, which then wait in the outbox."""
+    """How much each stream may keep; a full one refuses new messages, which wait in the outbox; but see `permanent`."""
 
     max_bytes: int = 1 << 30
     max_age_s: float = 14 * 24 * 3600.0
@@ -54,6 +60,8 @@ class Stream:
 
     name: str
     subjects: tuple[str, ...]
+    permanent: bool = False
+    """Kept without limit of age, and nothing in it can be deleted. A full one drops its oldest, and never refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,15 @@ INSTANCES = Stream("RADRELAY_INSTANCES", (f"{ROOT}.*.instance.>",))
 INFERENCE = Stream("RADRELAY_INFERENCE", (f"{ROOT}.*.inference.*",))
 REPORTS = Stream("RADRELAY_REPORTS", (f"{ROOT}.*.report.*",))
 DEAD_LETTERS = Stream("RADRELAY_DEAD_LETTERS", (f"{ROOT}.*.deadletter.*",))
-STREAMS: Final = (INSTANCES, INFERENCE, REPORTS, DEAD_LETTERS)
+AUDIT_HEADS = Stream("RADRELAY_AUDIT_HEADS", (f"{ROOT}.*.audit.head_published",), permanent=True)
+REPORT_AUDIT_HEADS = Stream("RADRELAY_REPORT_AUDIT_HEADS", (f"{ROOT}.*.audit.head_published.report",), permanent=True)
+AUDIT_HEADS_OF: Final = {"ingest": AUDIT_HEADS, "report": REPORT_AUDIT_HEADS}
+"""The published heads of each service's audit chains.
+
+Apart, so that readers of one chain never get another's heads, and because a permanent stream's subjects cannot be
+added to by its publishers, who are denied to change it.
+"""
+STREAMS: Final = (INSTANCES, INFERENCE, REPORTS, DEAD_LETTERS, *AUDIT_HEADS_OF.values())
 
 
 def subject_of(data_type: type[EventData], *, tenant: str = "*", lane: Urgency | None = None) -> str:
@@ -114,8 +130,27 @@ def subject_of(data_type: type[EventData], *, tenant: str = "*", lane: Urgency |
 
 def subject_for(event: Event[Any]) -> str:
     """The subject that this very event is published to."""
+    if isinstance(event.data, InstanceCancelled):
+        return cancelled_subject(event.tenant, event.data.instance_id)
+    if isinstance(event.data, AuditHeadPublished):
+        return audit_heads_subject(event.tenant, event.data.service)
     lane = event.data.priority if isinstance(event.data, InstanceStored) else None
     return subject_of(type(event.data), tenant=event.tenant, lane=lane)
+
+
+def cancelled_subject(tenant: str, instance_id: UUID) -> str:
+    """Where it is said that an image is not to be screened: a subject of its own, so that it can be looked up."""
+    return f"{subject_of(InstanceCancelled, tenant=tenant)}.{instance_id}"
+
+
+def audit_heads_subject(tenant: str, service: str) -> str:
+    """Where the heads of one service's audit chain of a tenant are published.
+
+    Raises:
+        KeyError: the service has no audit chains.
+    """
+    (subject,) = AUDIT_HEADS_OF[service].subjects
+    return subject.replace("*", tenant, 1)
 
 
 def dead_letter_subject(tenant: str, durable: Durable) -> str:
@@ -134,13 +169,17 @@ INFERENCE_LANES: Final = tuple(
 """Most urgent first."""
 REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),))
 INGEST_REPORTS = Durable("ingest-reports", REPORTS, (subject_of(ReportCreated),))
+INGEST_ERASURES = Durable("ingest-erasures", REPORTS, (subject_of(ErasureRequested), subject_of(ReportErased)))
 INGEST_INFERENCE = Durable("ingest-inference", INFERENCE, (subject_of(InferenceStarted), subject_of(InferenceFailed)))
 INGEST_DEAD_LETTERS = Durable("ingest-dead-letters", DEAD_LETTERS, DEAD_LETTERS.subjects)
-DASHBOARD_REPORTS = Durable("dashboard-reports", REPORTS, (subject_of(ReportCreated),))
+DASHBOARD_REPORTS = Durable(
+    "dashboard-reports", REPORTS, (subject_of(ReportCreated), subject_of(ReportReviewed), subject_of(ReportErased))
+)
 DASHBOARD_FAILURES = Durable("dashboard-failures", INFERENCE, (subject_of(InferenceFailed),))
 DURABLES: Final = (
     REPORT_RESULTS,
     INGEST_REPORTS,
+    INGEST_ERASURES,
     INGEST_INFERENCE,
     INGEST_DEAD_LETTERS,
     DASHBOARD_REPORTS,
@@ -160,9 +199,11 @@ async def ensure_topology(js: JetStreamContext, limits: StreamLimits) -> None:
             subjects=list(stream.subjects),
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
-            discard=DiscardPolicy.NEW,
+            discard=DiscardPolicy.OLD if stream.permanent else DiscardPolicy.NEW,
             max_bytes=limits.max_bytes,
-            max_age=limits.max_age_s,
+            max_age=None if stream.permanent else limits.max_age_s,
+            deny_delete=stream.permanent,
+            deny_purge=stream.permanent,
             num_replicas=limits.replicas,
             allow_direct=True,
         )

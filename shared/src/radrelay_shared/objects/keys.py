@@ -3,30 +3,51 @@
 from uuid import UUID
 
 
+def instances(tenant: str) -> str:
+    """What the keys of a tenant's DICOM files start with."""
+    return f"{tenant}/instances/"
+
+
 def instance(tenant: str, instance_id: UUID) -> str:
     """The DICOM file as received."""
-    return f"{tenant}/instances/{instance_id}.dcm"
+    return f"{instances(tenant)}{instance_id}.dcm"
 
 
-def preview(tenant: str, instance_id: UUID, model_digest: str) -> str:
-    """8-bit greyscale PNG as the model's window shows the image."""
-    return f"{_results(tenant, instance_id, model_digest)}/preview.png"
+def all_rejected(tenant: str) -> str:
+    """What the keys of a tenant's rejected files start with."""
+    return f"{tenant}/rejected/"
 
 
-def overlay(tenant: str, instance_id: UUID, model_digest: str) -> str:
-    """Transparent RGBA PNG of the heatmap, the size of the preview."""
-    return f"{_results(tenant, instance_id, model_digest)}/overlay.png"
+def rejected(tenant: str, rejected_id: UUID) -> str:
+    """A file that was refused, as received, kept for a time."""
+    return f"{all_rejected(tenant)}{rejected_id}"
 
 
-def cam(tenant: str, instance_id: UUID, model_digest: str) -> str:
-    """Raw Grad-CAM map, .npy float32 (rows, columns)."""
-    return f"{_results(tenant, instance_id, model_digest)}/cam.npy"
+def upload_parts(tenant: str, upload_id: UUID) -> str:
+    """What the keys of all parts of a resumable upload begin with."""
+    return f"{tenant}/uploads/{upload_id}/"
+
+
+def upload_part(tenant: str, upload_id: UUID, first_byte: int, sha256: str) -> str:
+    """A part of a resumable upload: by its place, and by its content, as several requests may race for one place."""
+    return f"{upload_parts(tenant, upload_id)}{first_byte:020}-{sha256}"
+
+
+def renderings(tenant: str, report_id: UUID) -> str:
+    """What the keys of all pictures begin with that were drawn of a report and kept."""
+    return f"{tenant}/renderings/{report_id}/"
+
+
+def results(tenant: str, instance_id: UUID) -> str:
+    """What the keys of all that models said of an image begin with."""
+    return f"{tenant}/results/{instance_id}/"
+
+
+def rendering(tenant: str, report_id: UUID, digest: str) -> str:
+    """A picture of a report; the digest is of all that it is drawn from."""
+    return f"{renderings(tenant, report_id)}{digest}.png"
 
 
 def shadow(tenant: str, instance_id: UUID, model_digest: str) -> str:
     """What a model on trial said of the image: the `inference.shadow_scored` event as JSON."""
-    return f"{_results(tenant, instance_id, model_digest)}/shadow.json"
-
-
-def _results(tenant: str, instance_id: UUID, model_digest: str) -> str:
-    return f"{tenant}/results/{instance_id}/{model_digest.removeprefix('sha256:')}"
+    return f"{results(tenant, instance_id)}{model_digest.removeprefix('sha256:')}/shadow.json"

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from radrelay_shared.observability.logs import configure_logs
-from radrelay_shared.observability.tracing import configure_tracing, get_tracer
+from radrelay_shared.observability.tracing import configure_tracing, current_traceparent, get_tracer
 
 
 class ObservabilitySettings(BaseModel):
@@ -22,4 +22,4 @@ def configure(service: str, settings: ObservabilitySettings) -> None:
     configure_tracing(service, settings.otlp_endpoint)
 
 
-__all__ = ["ObservabilitySettings", "configure", "get_tracer"]
+__all__ = ["ObservabilitySettings", "configure", "current_traceparent", "get_tracer"]

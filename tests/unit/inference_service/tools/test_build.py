@@ -12,7 +12,7 @@ from safetensors.torch import load, save_file
 from typer.testing import Result
 
 from inference_service.bundles import Bundle, load_bundle
-from inference_service.bundles.untrained import describe_untrained
+from support.untrained import describe_untrained
 
 Command = Callable[..., Result]
 

@@ -12,11 +12,11 @@ from PIL import Image
 from typer.testing import Result
 
 from inference_service.bundles import Bundle, load_bundle, write_bundle
-from inference_service.bundles.untrained import describe_untrained
 from inference_service.tools.card import write_card
 from inference_service.tools.cases import read_cases
 from inference_service.tools.describing import interval
 from inference_service.tools.evaluation import evaluate_cases
+from support.untrained import describe_untrained
 
 Command = Callable[..., Result]
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from inference_service.bundles import Bundle, write_bundle
-from inference_service.bundles.untrained import describe_untrained
+from support.untrained import describe_untrained
 
 Command = Callable[..., Result]
 

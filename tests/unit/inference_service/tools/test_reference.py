@@ -14,10 +14,10 @@ from typer.testing import Result
 
 from inference_service.bundles import Bundle, BundleError, load_bundle, write_bundle
 from inference_service.bundles.manifest import Histogram, Reference
-from inference_service.bundles.untrained import describe_untrained
 from inference_service.tools.cases import Cases
 from inference_service.tools.errors import ToolError
 from inference_service.tools.reference import make_reference
+from support.untrained import describe_untrained
 
 Command = Callable[..., Result]
 

@@ -8,9 +8,10 @@ import pytest
 
 from inference_service.bundles import Bundle
 from inference_service.engine.screening import ImageScore, ScreeningEngine
-from inference_service.imaging import prepare_frames, render_heatmap
+from inference_service.imaging import cut_to_image, prepare_frames
 from inference_service.tools.errors import ToolError
 from inference_service.tools.replay import Reported, describe_replay, fetch_report, replay_report
+from radrelay_imaging import encode_npy
 from radrelay_phantoms import sample
 from radrelay_phantoms.dicom import write_dicom
 from support.inference import free_port
@@ -32,7 +33,7 @@ def reported(small_bundle: Bundle) -> Reported:
         probability_raw=score.probability_raw,
         probability=score.probability,
         source=stream.getvalue(),
-        heatmap_npy=render_heatmap(score.cam_yx, frame.placement).cam_npy,
+        heatmap_npy=encode_npy(cut_to_image(score.cam_yx, frame.placement)),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from radrelay_local.demo.model import Report
+from radrelay_local.client.answers import Report
 
 PANEL = 420
 STRIP = 94
@@ -18,15 +18,11 @@ INK, DIM, GROUND = (235, 238, 242), (165, 172, 182), (16, 18, 22)
 
 def overlay_picture(report: Report, image_png: bytes, overlay_png: bytes) -> Image.Image:
     """Return the picture of one report: RGB, two panels over the result and up to three lines on the model."""
-    image = Image.open(BytesIO(image_png)).convert("RGBA")
-    overlay = Image.open(BytesIO(overlay_png)).convert("RGBA")
-    if overlay.size != image.size:
-        overlay = overlay.resize(image.size, Image.Resampling.BILINEAR)
-    panels = [_fit(image), _fit(Image.alpha_composite(image, overlay))]
+    panels = [_fit(Image.open(BytesIO(png)).convert("RGB")) for png in (image_png, overlay_png)]
     picture = Image.new("RGB", (2 * PANEL + GAP, PANEL + STRIP), GROUND)
     for index, panel in enumerate(panels):
         corner = (index * (PANEL + GAP) + (PANEL - panel.width) // 2, (PANEL - panel.height) // 2)
-        picture.paste(panel.convert("RGB"), corner)
+        picture.paste(panel, corner)
     write = ImageDraw.Draw(picture)
     result = f"{report.finding}: {'positive' if report.positive else 'negative'}, probability {report.probability:.2f}"
     first = f"{result}, confidence {report.confidence:.2f}, urgency {report.urgency.value}"

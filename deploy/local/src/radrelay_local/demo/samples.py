@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydicom.data import get_testdata_file
 
+from radrelay_local.people import ADA, BEN, User
 from radrelay_phantoms import HaemorrhageKind, generate_series, sample
 from radrelay_phantoms.dicom import write_dicom, write_series
 from radrelay_shared.events import Urgency
 
-NORTH, SOUTH = "north", "south"
 IMAGE_SIZE = 512
 
 ZIP_PHANTOMS = 20
@@ -29,20 +29,6 @@ WITHOUT_PIXELS = "rtplan.dcm"
 
 Written = Callable[[], None]
 """Called after each file that was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Someone who uses the product."""
-
-    tenant: str
-    name: str
-    role: str
-
-
-ADA = User(NORTH, "dr-ada", "clinician")
-NORTH_ADMIN = User(NORTH, "north-admin", "tenant_admin")
-BEN = User(SOUTH, "dr-ben", "clinician")
 
 
 @dataclass(frozen=True, slots=True)

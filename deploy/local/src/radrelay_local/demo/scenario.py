@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
+import sys
 import threading
 import time
+import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -13,22 +16,16 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from radrelay_local.demo.client import ApiClient, ApiError
-from radrelay_local.demo.model import Batch, DashboardSummary, Report
+from radrelay_local.client.answers import Batch, DashboardSummary, Receipt, Report
+from radrelay_local.client.api import ApiClient
+from radrelay_local.client.connection import ApiError, leaves
+from radrelay_local.client.delivery import Delivery
+from radrelay_local.client.sending import OutgoingFile
 from radrelay_local.demo.overlays import save_overlay
-from radrelay_local.demo.samples import (
-    ADA,
-    BEN,
-    NORTH_ADMIN,
-    SAMPLE_STEPS,
-    Parcel,
-    User,
-    users_own,
-    write_real_files,
-    write_samples,
-)
+from radrelay_local.demo.samples import SAMPLE_STEPS, Parcel, users_own, write_real_files, write_samples
 from radrelay_local.demo.screen import Screen
 from radrelay_local.demo.summary import DashboardCheck, Delivered, IsolationCheck, Summary, expected_growth
+from radrelay_local.people import ADA, BEN, NORTH_ADMIN, User
 from radrelay_local.stack import RunningStack
 from radrelay_shared.events import Urgency
 
@@ -67,16 +64,23 @@ def run(stack: RunningStack, *, once: bool, dicom: Path | None, out: Path) -> in
     try:
         problems = _play(stack, screen, dicom, out)
     except* (ApiError, OSError) as errors:
-        problems = [str(error) for error in _leaves(errors)]
+        problems = [str(error) for error in leaves(errors)]
     screen.problems(problems)
     screen.heading("Open")
     for what, address in stack.addresses().items():
         screen.say(f"  {what}: {address}")
     if not once:
-        screen.say("The stack stays up until Ctrl-C.")
+        screen.say(f"Sign in at {stack.base_url} as {ADA.name}. The stack stays up until Ctrl-C.")
+        _show_frontend(stack)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 1 if problems else 0
+
+
+def _show_frontend(stack: RunningStack) -> None:
+    """Open the frontend where there is a screen; a browser of the terminal would take the terminal."""
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(stack.base_url)
 
 
 def _play(stack: RunningStack, screen: Screen, dicom: Path | None, out: Path) -> list[str]:
@@ -152,9 +156,10 @@ async def _deliver(stage: Stage, parcel: Parcel) -> Delivered:
         stage.screen.sending(parcel, sent_bytes)
 
     batch = await client.open_batch(priority=parcel.priority, label=parcel.label)
+    delivery = Delivery(client, batch.batch_id, sent=sent)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(_follow(stage, parcel, batch.batch_id))
-        receipt = await client.upload(batch.batch_id, parcel.paths, root=parcel.root, sent=sent)
+        await delivery.send(OutgoingFile.under(parcel.root, path) for path in parcel.paths)
         await client.close_batch(batch.batch_id)
     seconds = time.monotonic() - started
     files = await client.batch_files(batch.batch_id)
@@ -163,6 +168,7 @@ async def _deliver(stage: Stage, parcel: Parcel) -> Delivered:
     # Images that were here before have their report in an earlier batch.
     earlier = {file.report_id for file in files if file.report_id} - known
     reports += [await client.report(report_id) for report_id in sorted(earlier)]
+    receipt = Receipt(accepted=delivery.accepted, rejected=delivery.rejected)
     return Delivered(parcel, receipt, following.result(), files, by_urgency(reports), seconds)
 
 
@@ -236,12 +242,3 @@ async def _check_dashboard(stage: Stage, user: User, scope: str, before: Dashboa
 def by_urgency(reports: Sequence[Report]) -> list[Report]:
     """Sort reports, most urgent first, then most probable."""
     return sorted(reports, key=lambda report: (URGENCIES.index(report.urgency), -report.probability))
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """Return the errors in a group of groups."""
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]

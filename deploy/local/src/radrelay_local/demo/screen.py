@@ -5,16 +5,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from radrelay_local.demo.model import Batch, Report
+from radrelay_local.client.answers import Batch, Report
+from radrelay_local.client.progress import URGENCY_STYLES, Bars
 from radrelay_local.demo.samples import Parcel
 from radrelay_local.demo.summary import DashboardCheck, Delivered, IsolationCheck
 
 PLAIN_WIDTH = 140
 REPORTS_SHOWN = 15
-STYLES = {"stat": "bold red", "urgent": "yellow", "routine": "green"}
 
 
 class Screen:
@@ -22,32 +21,18 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._live = self._console.is_terminal
-        if not self._live:
+        if not self._console.is_terminal:
             self._console = console or Console(width=PLAIN_WIDTH)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description:<38}"),
-            BarColumn(bar_width=32),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not self._live,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._said: dict[str, str] = {}
+        self._bars = Bars(self._console, name_width=38, bar_width=32)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bars.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
-        for task in self._tasks.values():
-            self._progress.remove_task(task)
-        self._tasks.clear()
+        self._bars.__exit__(kind, error, trace)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -59,13 +44,13 @@ class Screen:
 
     def preparing(self, done: int, total: int) -> None:
         """Show how many sample files are written."""
-        self._step("writing samples", done, total, f"{done} of {total}")
+        self._bars.step("writing samples", done, total, f"{done} of {total}")
 
     def sending(self, parcel: Parcel, sent_bytes: int) -> None:
         """Show how much of a parcel is sent."""
         total = parcel.size_bytes
         figures = f"{sent_bytes / 1e6:.1f} of {total / 1e6:.1f} MB"
-        self._step(f"sending    {parcel.label}", min(sent_bytes, total), total, figures)
+        self._bars.step(f"sending    {parcel.label}", min(sent_bytes, total), total, figures)
 
     def processing(self, parcel: Parcel, batch: Batch) -> None:
         """Show how far a batch is."""
@@ -73,19 +58,7 @@ class Screen:
         finished = counts.reported + counts.failed
         waiting = counts.queued + counts.processing
         figures = f"{counts.reported} reported, {counts.failed} failed, {counts.rejected} refused, {waiting} to go"
-        self._step(f"processing {parcel.label}", finished, max(finished + waiting, 1), figures)
-
-    def _step(self, name: str, done: int, total: int, figures: str) -> None:
-        if self._live:
-            if name not in self._tasks:
-                self._tasks[name] = self._progress.add_task(name, total=total, figures=figures)
-            self._progress.update(self._tasks[name], completed=done, total=total, figures=figures)
-            return
-        # Without a terminal: a line at every tenth of the way, and never the same line twice.
-        line = f"{name}: {10 * done // total * 10 if total else 100}%"
-        if self._said.get(name) != line:
-            self._said[name] = line
-            self._console.print(f"{line} ({figures})", highlight=False)
+        self._bars.step(f"processing {parcel.label}", finished, max(finished + waiting, 1), figures)
 
     def batches(self, delivered: Sequence[Delivered]) -> None:
         """Show each batch's outcome, and why files were refused or failed."""
@@ -120,7 +93,7 @@ class Screen:
         for report in reports[:REPORTS_SHOWN]:
             urgency = report.urgency.value
             table.add_row(
-                f"[{STYLES[urgency]}]{urgency}[/]",
+                f"[{URGENCY_STYLES[urgency]}]{urgency}[/]",
                 report.finding,
                 "positive" if report.positive else "negative",
                 f"{report.probability:.3f}",

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from radrelay_local.demo.model import Batch, BatchFile, DashboardSummary, Receipt, Report
-from radrelay_local.demo.samples import Parcel, User
+from radrelay_local.client.answers import Batch, BatchFile, DashboardSummary, Receipt, Report
+from radrelay_local.demo.samples import Parcel
+from radrelay_local.people import User
 
 CONFIDENCE_TOLERANCE = 1e-3
 """Largest difference between the dashboard's average and ours, which may be rounded."""

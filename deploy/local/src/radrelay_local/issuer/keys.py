@@ -41,6 +41,21 @@ class SigningKey:
         """A signed token with these claims."""
         return jwt.encode(claims, self.private, algorithm=ALGORITHM, headers={"kid": self.key_id})
 
+    def verify(self, token: str, *, issuer: str, audience: str) -> None:
+        """Check that this key signed a token with that `iss` and `aud`, whenever that was.
+
+        Raises:
+            jwt.PyJWTError: it did not.
+        """
+        jwt.decode(
+            token,
+            self.private.public_key(),
+            algorithms=[ALGORITHM],
+            issuer=issuer,
+            audience=audience,
+            options={"verify_iat": False, "verify_exp": False, "require": ["iss", "aud", "sub"]},
+        )
+
     def key_set(self) -> dict[str, Any]:
         """The public half, as a JSON Web Key Set."""
         public = json.loads(RSAAlgorithm.to_jwk(self.private.public_key()))

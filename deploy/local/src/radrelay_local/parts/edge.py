@@ -1,9 +1,12 @@
-"""Caddy: one origin for every public HTTP API and for the development issuer."""
+"""Caddy: one origin for the clinician frontend, every public HTTP API and the development issuer."""
 
+import json
 from pathlib import Path
+from typing import Final
 
 from radrelay_local import checks
 from radrelay_local.definition import ProcessDefinition
+from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.ports import LOOPBACK
 from radrelay_local.programs import program
@@ -18,6 +21,10 @@ ROUTES = {
     "/auth": "issuer",
 }
 
+FRONTEND: Final = Path("services/clinician_frontend")
+MODEL_CARDS: Final = Path("docs/model-card")
+"""As seen from the repository's root, where `make` runs."""
+
 _CADDYFILE = """\
 {{
 	admin off
@@ -26,11 +33,22 @@ _CADDYFILE = """\
 	grace_period 5s
 }}
 
+import {frontend}/frontend.caddy
+
 http://:{port} {{
 	bind {host}
 {routes}
-	handle {{
+	handle /api/* {{
 		error 404
+	}}
+	# The card is one file with its styles in it, and says itself what it may load.
+	handle_path /model-card/* {{
+		root * {cards}
+		header Content-Security-Policy "sandbox"
+		file_server
+	}}
+	handle {{
+		import clinician_frontend {frontend}/public {folder}
 	}}
 	handle_errors {{
 		header Content-Type application/problem+json
@@ -57,16 +75,37 @@ def origin(ports: dict[str, int]) -> str:
 
 
 def definition(home: Home, ports: dict[str, int]) -> ProcessDefinition:
-    """The proxy in front of everything public."""
+    """The proxy in front of everything public.
+
+    Raises:
+        StackError: this is not the repository's root, so that the frontend is not there.
+    """
+    if not FRONTEND.is_dir():
+        raise StackError(f"{FRONTEND} is not here: start the stack from the root of the repository")
     folder = home.data(NAME)
     path: Path = folder / "Caddyfile"
     routes = "".join(_ROUTE.format(path=path, upstream=f"{LOOPBACK}:{ports[name]}") for path, name in ROUTES.items())
+    caddyfile = _CADDYFILE.format(
+        host=LOOPBACK,
+        port=ports[NAME],
+        routes=routes,
+        problem=_PROBLEM,
+        frontend=FRONTEND.resolve(),
+        cards=MODEL_CARDS.resolve(),
+        folder=folder,
+    )
     return ProcessDefinition(
         name=NAME,
         command=(program("caddy"), "run", "--config", str(path), "--adapter", "caddyfile"),
-        files={path: _CADDYFILE.format(host=LOOPBACK, port=ports[NAME], routes=routes, problem=_PROBLEM)},
+        files={path: caddyfile, folder / "config.json": _frontend_configuration()},
         env={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)},
         folder=folder,
         address=origin(ports),
         ready=checks.tcp(ports[NAME]),
     )
+
+
+def _frontend_configuration() -> str:
+    """The frontend's own example, which is for one origin, and where the demonstration model is described."""
+    example = json.loads((FRONTEND / "public" / "config.json").read_text(encoding="utf-8"))
+    return json.dumps({**example, "model_cards": {"head-ct-haemorrhage": "/model-card/card.html"}}, indent=2)

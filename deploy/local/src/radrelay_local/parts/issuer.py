@@ -1,5 +1,7 @@
 """The development token issuer as a process of the stack."""
 
+import json
+
 from radrelay_local import checks
 from radrelay_local.definition import ProcessDefinition
 from radrelay_local.home import Home
@@ -34,6 +36,8 @@ def definition(home: Home, ports: dict[str, int]) -> ProcessDefinition:
             "RADRELAY_ISSUER_IDENTIFIER": identifier(ports),
             "RADRELAY_ISSUER_AUDIENCE": AUDIENCE,
             "RADRELAY_ISSUER_KEY_FILE": str(folder / "key.pem"),
+            "RADRELAY_ISSUER_REDIRECT_URIS": json.dumps([f"{edge.origin(ports)}/signed-in"]),
+            "RADRELAY_ISSUER_POST_LOGOUT_REDIRECT_URIS": json.dumps([f"{edge.origin(ports)}/"]),
         },
         folder=folder,
         address=identifier(ports),

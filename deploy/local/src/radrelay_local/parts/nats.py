@@ -8,19 +8,34 @@ from radrelay_local.definition import ProcessDefinition
 from radrelay_local.home import Home
 from radrelay_local.ports import LOOPBACK
 from radrelay_local.programs import program
+from radrelay_shared.messaging.topology import AUDIT_HEADS_OF
 
 NAME = "nats"
 USER = "radrelay"
 
-# The server only promises it; the streams' own limits add up to half of it.
+# The server only promises it; the streams' own limits add up to six of its eight GiB.
 _MAX_FILE_STORE_BYTES = 8 << 30
+
+_DENIED = [
+    f"$JS.API.STREAM.{verb}.{stream.name}"
+    for stream in AUDIT_HEADS_OF.values()
+    for verb in ("DELETE", "UPDATE", "PURGE", "MSG.DELETE")
+]
 
 _CONFIGURATION = """\
 server_name: radrelay-local
 host: {host}
 port: {port}
 http: "{host}:{monitor}"
-authorization {{ user: {user}, password: {password} }}
+authorization {{
+  users: [
+    {{
+      user: {user}, password: {password}
+      # Who can write the audit chain must not take back what was published of it.
+      permissions: {{ publish: {{ deny: {denied} }} }}
+    }}
+  ]
+}}
 jetstream {{
   store_dir: {store}
   max_file_store: {max_file_store}
@@ -42,6 +57,7 @@ def definition(home: Home, ports: dict[str, int], credentials: Credentials) -> P
         user=USER,
         # JSON's quoting is the configuration language's.
         password=json.dumps(credentials.nats_password),
+        denied=json.dumps(_DENIED),
         store=json.dumps(str(folder / "store")),
         max_file_store=_MAX_FILE_STORE_BYTES,
     )

@@ -1,6 +1,5 @@
 """S3 servers: SeaweedFS, which stands in for MinIO, and JuiceFS' gateway, which is MinIO's own S3 code."""
 
-import asyncio
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -9,15 +8,20 @@ from radrelay_local import checks
 from radrelay_local.commands import run
 from radrelay_local.credentials import Credentials
 from radrelay_local.definition import Job, ProcessDefinition
+from radrelay_local.errors import StackError
 from radrelay_local.home import Home
+from radrelay_local.people import DEVELOPMENT_TENANTS
 from radrelay_local.ports import LOOPBACK
 from radrelay_local.programs import program
-from radrelay_shared.objects import ObjectStoreSettings, S3ObjectStore
+from radrelay_local.tenants.buckets import TenantBuckets
+from radrelay_shared.objects import OUTAGES, ObjectStoreSettings
 
 SEAWEEDFS = "objects"
 MINIO_GATEWAY = "minio-gateway"
-BUCKET = "radrelay"
 ACCESS_KEY = "radrelay"
+TENANTS_JOB = "development-tenants"
+_JUICEFS_VOLUME = "radrelay"
+_MOST_VOLUMES = 4000
 
 
 def settings(name: str, ports: dict[str, int], credentials: Credentials) -> ObjectStoreSettings:
@@ -26,7 +30,6 @@ def settings(name: str, ports: dict[str, int], credentials: Credentials) -> Obje
         endpoint=f"{LOOPBACK}:{ports[name]}",
         access_key=ACCESS_KEY,
         secret_key=SecretStr(credentials.objects_secret_key),
-        bucket=BUCKET,
         secure=False,
     )
 
@@ -42,12 +45,16 @@ def seaweedfs(home: Home, ports: dict[str, int], credentials: Credentials) -> Pr
         **port_options,
         # Its default is a socket in /tmp; the name is relative because socket paths must be short.
         "filer.localSocket": "filer.sock",
+        # As other servers do: no bucket without `radrelay tenants add`.
+        "s3.autoCreateBucket": "false",
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "admin.ui": "false",
         "webdav": "false",
         "master.telemetry": "false",
         "volume.preStopSeconds": 0,
+        # Each bucket has volumes of its own; left to itself it makes as many as the disk could fill, which are few.
+        "volume.max": _MOST_VOLUMES,
     }
 
     def prepare() -> None:
@@ -106,7 +113,7 @@ def minio_gateway(home: Home, ports: dict[str, int], credentials: Credentials) -
 
     def prepare() -> None:
         volume = ("--storage", "file", "--bucket", f"{folder}/blocks/", "--trash-days", "0")
-        run((*juicefs, "format", *volume, meta, BUCKET))
+        run((*juicefs, "format", *volume, meta, _JUICEFS_VOLUME))
 
     return ProcessDefinition(
         name=MINIO_GATEWAY,
@@ -139,16 +146,15 @@ def minio_gateway(home: Home, ports: dict[str, int], credentials: Credentials) -
     )
 
 
-def bucket(server: str, ports: dict[str, int], credentials: Credentials) -> Job:
-    """The product's bucket on the S3 server of this name."""
+def tenants(ports: dict[str, int], credentials: Credentials) -> Job:
+    """The development tenants, on SeaweedFS."""
 
-    async def ensure() -> None:
-        async with S3ObjectStore(settings(server, ports, credentials)) as store:
-            await store.ensure_bucket()
+    def add() -> None:
+        try:
+            with TenantBuckets(settings(SEAWEEDFS, ports, credentials)) as buckets:
+                for tenant in DEVELOPMENT_TENANTS:
+                    buckets.add(tenant)
+        except OUTAGES as error:
+            raise StackError(f"the development tenants cannot be added to the object store: {error}") from error
 
-    return Job(bucket_job(server), lambda: asyncio.run(ensure()), after=(server,))
-
-
-def bucket_job(server: str) -> str:
-    """The name of the job that makes the bucket on `server`."""
-    return f"{server}-bucket"
+    return Job(TENANTS_JOB, add, after=(SEAWEEDFS,))

@@ -1,5 +1,6 @@
 """Radrelay's own processes, and the settings that tell them where everything is."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,14 +11,18 @@ from radrelay_local.definition import Job, ProcessDefinition
 from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.parts import edge, issuer, nats, objects, postgres
+from radrelay_local.people import ADA
 from radrelay_local.ports import LOOPBACK
 from radrelay_local.programs import python
 
 BUNDLE_JOB = "bundle"
 MODEL_SERVER = "model-server"
 INFERENCE_WORKER = "inference-worker"
+DIMSE = "ingest-dimse"
+AE_TITLE = "RADRELAY"
+DEMONSTRATION_PEER = {"calling_ae": "DEMO", "called_ae": AE_TITLE, "tenant": ADA.tenant, "owner_id": ADA.name}
+"""Who may send images over the DICOM network, and whose they are: a tenant and a person of the demo."""
 
-_BUCKET_JOB = objects.bucket_job(objects.SEAWEEDFS)
 _USES_OBJECTS = ("ingest", "report")
 _PATHS = {process: path for path, process in edge.ROUTES.items()}
 _HTTP_DRAIN_S = 10
@@ -41,7 +46,17 @@ class Services:
             for service in STATEFUL_SERVICES
             for part in (self._migration(service), self._api(service), self._worker(service))
         ]
-        return [*stateful, *self._inference()]
+        return [*stateful, self._dimse(), *self._inference()]
+
+    def reconciliation(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The command that compares the object store with the ingest service's database, and its environment."""
+        env = self._settings("ingest", {"DATABASE__APP_URL": "app", "DATABASE__SYSTEM_URL": "system"})
+        return (python(), "-m", "ingest_service.reconcile"), env
+
+    def rebuilding(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The command that makes the dashboard's figures anew from the streams, and its environment."""
+        env = self._settings("dashboard", {"DATABASE__APP_URL": "app", "DATABASE__SYSTEM_URL": "system"})
+        return (python(), "-m", "dashboard_service.rebuild"), env
 
     def _migration(self, service: str) -> Job:
         env = self._settings(service, {"DATABASE__APP_URL": "app", "DATABASE__OWNER_URL": "owner"})
@@ -60,20 +75,47 @@ class Services:
                 *("--root-path", _PATHS[name], "--no-access-log"),
                 *("--timeout-graceful-shutdown", str(_HTTP_DRAIN_S)),
             ),
-            env=self._settings(service, {"DATABASE__APP_URL": "app"}),
+            env={**self._settings(service, {"DATABASE__APP_URL": "app"}), **self._api_settings(service)},
             folder=self._home.data(name),
             address=f"{edge.origin(self._ports)}{_PATHS[name]}",
             ready=checks.http_ok(self._ports[name], "/readyz"),
             after=self._needs(service),
         )
 
+    def _api_settings(self, service: str) -> dict[str, str]:
+        """What only the API of a service reads."""
+        if service != "report":
+            return {}
+        return _prefixed(service, {"LINKS__KEYS": json.dumps([self._credentials.report_link_key])})
+
     def _worker(self, service: str) -> ProcessDefinition:
         env = self._settings(service, {"DATABASE__APP_URL": "app", "DATABASE__SYSTEM_URL": "system"})
         return self._worker_process(service, env, self._needs(service))
 
+    def _dimse(self) -> ProcessDefinition:
+        health_port = self._ports[f"{DIMSE}.health"]
+        own = {
+            "DIMSE__AE_TITLE": AE_TITLE,
+            "DIMSE__HOST": LOOPBACK,
+            "DIMSE__PORT": str(self._ports[DIMSE]),
+            "DIMSE__HEALTH_HOST": LOOPBACK,
+            "DIMSE__HEALTH_PORT": str(health_port),
+            "DIMSE__PEERS": json.dumps([DEMONSTRATION_PEER]),
+        }
+        return ProcessDefinition(
+            name=DIMSE,
+            command=(python(), "-m", "ingest_service.dimse"),
+            env={**self._settings("ingest", {"DATABASE__APP_URL": "app"}), **_prefixed("ingest", own)},
+            folder=self._home.data(DIMSE),
+            address=f"dicom://{LOOPBACK}:{self._ports[DIMSE]}",
+            ready=checks.http_ok(health_port, "/readyz"),
+            after=self._needs("ingest"),
+            grace_s=_WORKER_GRACE_S,
+        )
+
     def _needs(self, service: str) -> tuple[str, ...]:
         parts = (nats.NAME, issuer.NAME, f"migrate-{service}")
-        return (*parts, _BUCKET_JOB) if service in _USES_OBJECTS else parts
+        return (*parts, objects.TENANTS_JOB) if service in _USES_OBJECTS else parts
 
     def _settings(self, service: str, database: Mapping[str, str]) -> dict[str, str]:
         """The environment of a stateful service; `database` names the role behind each of its addresses."""
@@ -97,7 +139,7 @@ class Services:
             "OBJECTS__ENDPOINT": store.endpoint,
             "OBJECTS__ACCESS_KEY": store.access_key,
             "OBJECTS__SECRET_KEY": store.secret_key.get_secret_value(),
-            "OBJECTS__BUCKET": store.bucket,
+            "OBJECTS__BUCKET_PREFIX": store.bucket_prefix,
             "OBJECTS__SECURE": "false",
         }
 
@@ -130,7 +172,7 @@ class Services:
             ready_timeout_s=_MODEL_READY_TIMEOUT_S,
         )
         settings = {**self._nats_settings(), **self._object_settings(), "MODEL_URL": model_url}
-        needs = (nats.NAME, _BUCKET_JOB, MODEL_SERVER)
+        needs = (nats.NAME, objects.TENANTS_JOB, MODEL_SERVER)
         return [
             Job(BUNDLE_JOB, self._require_bundle),
             server,

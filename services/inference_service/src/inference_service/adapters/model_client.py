@@ -6,7 +6,7 @@ import random
 from types import TracebackType
 from typing import Final, Self
 
-import httpx
+import aiohttp
 import numpy as np
 import numpy.typing as npt
 from opentelemetry import propagate
@@ -43,23 +43,26 @@ class ModelClient:
             stop: once set, nobody waits any longer for a server that is away.
             timeout_s: for one answer.
         """
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
-        timeout = httpx.Timeout(timeout_s, connect=5.0)
-        self._http = httpx.AsyncClient(base_url=base_url, limits=limits, timeout=timeout)
+        self._base_url = base_url
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=5.0)
         self._stop = stop
         self._catalogue: wire.Catalogue | None = None
 
     async def __aenter__(self) -> Self:
+        # A connection is given up before the server closes it, which it does after 5 s.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0)
+        self._http = aiohttp.ClientSession(self._base_url, connector=connector, timeout=self._timeout)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     async def ready(self) -> None:
         """Raise when the server does not answer or its model is not loaded."""
-        (await self._http.get("/readyz", timeout=2.0)).raise_for_status()
+        async with self._http.get("/readyz", timeout=aiohttp.ClientTimeout(total=2.0), raise_for_status=True):
+            pass
 
     async def catalogue(self) -> wire.Catalogue:
         """What is loaded, asked for once and again after a `ModelChanged`.
@@ -68,8 +71,8 @@ class ModelClient:
             ModelAway: the worker is stopping and the server does not answer.
         """
         if self._catalogue is None:
-            response = await self._call(wire.MODELS_PATH, b"{}", {"Content-Type": "application/json"})
-            self._catalogue = wire.Catalogue.model_validate_json(response.content)
+            answer = await self._call(wire.MODELS_PATH, b"{}", {"Content-Type": "application/json"})
+            self._catalogue = wire.Catalogue.model_validate_json(answer)
             for model in self._catalogue.models:
                 loaded = {"digest": model.digest, "role": model.role, "runtime": model.runtime}
                 _log.info("model server", extra=loaded)
@@ -82,13 +85,13 @@ class ModelClient:
             ModelChanged: that model is not loaded.
             ModelFault: the model has no answer for this image.
             ModelAway: the worker is stopping and the server does not answer.
-            httpx.HTTPError: the server failed on this call, or broke it off several times.
+            aiohttp.ClientError, TimeoutError: the server failed on this call, or broke it off several times.
         """
         headers = {"Content-Type": wire.IMAGE_MEDIA_TYPE, wire.MODEL_DIGEST_HEADER: digest}
         propagate.inject(headers)
         with MODEL_IN_FLIGHT.track_inprogress():
-            response = await self._call(wire.SCREEN_PATH, wire.encode_image(image_cyx), headers)
-        answer = wire.IMAGE_ANSWER.validate_json(response.content)
+            content = await self._call(wire.SCREEN_PATH, wire.encode_image(image_cyx), headers)
+        answer = wire.IMAGE_ANSWER.validate_json(content)
         if isinstance(answer, wire.ImageResult):
             return answer
         if answer.reason == wire.MODEL_CHANGED:
@@ -96,22 +99,24 @@ class ModelClient:
             raise ModelChanged
         raise ModelFault(f"model_{answer.reason}", answer.detail)
 
-    async def _call(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def _call(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
         wait_s, broken = _FIRST_WAIT_S, 0
         while True:
             try:
-                response = await self._http.post(path, content=body, headers=headers)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+                async with self._http.post(path, data=body, headers=headers) as response:
+                    if response.status not in _AWAY:
+                        response.raise_for_status()
+                        return await response.read()
+                cause = "overloaded"
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
                 cause = "unreachable"
-            except httpx.TransportError:
+            except aiohttp.ClientResponseError:
+                raise
+            except (aiohttp.ClientError, TimeoutError):
                 broken += 1
                 if broken >= _MAX_BROKEN_CALLS:
                     raise
                 cause = "broken"
-            else:
-                if response.status_code not in _AWAY:
-                    return response.raise_for_status()
-                cause = "overloaded"
             MODEL_RETRIES.labels(cause).inc()
             await self._wait(wait_s * (0.5 + random.random() / 2))  # noqa: S311  # jitter, not a secret
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)

@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from radrelay_imaging import Window
+
 DicomUid = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 CodeString = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_ ]{1,16}$")]
 """A value of DICOM VR CS (PS3.5 section 6.2)."""
@@ -39,6 +41,11 @@ class CtWindow(Strict):
     name: str
     center_hu: float
     width_hu: Annotated[float, Field(gt=0)]
+
+    @property
+    def on_values(self) -> Window:
+        """The window without its units."""
+        return Window(self.center_hu, self.width_hu)
 
 
 class CtWindows(Strict):

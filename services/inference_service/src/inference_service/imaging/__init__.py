@@ -1,16 +1,6 @@
-"""From DICOM bytes to the model's array and the pictures that people see. Pure: no I/O, no torch."""
+"""From DICOM bytes to the model's array, and from its map back to the image. Pure: no I/O, no torch."""
 
-from inference_service.imaging.geometry import Placement
-from inference_service.imaging.heatmap import Heatmap, render_heatmap
+from inference_service.imaging.placement import Placement, cut_to_image
 from inference_service.imaging.preparation import PreparedFrame, prepare_frames
-from inference_service.imaging.refusal import Refusal, RefusalReason
 
-__all__ = [
-    "Heatmap",
-    "Placement",
-    "PreparedFrame",
-    "Refusal",
-    "RefusalReason",
-    "prepare_frames",
-    "render_heatmap",
-]
+__all__ = ["Placement", "PreparedFrame", "cut_to_image", "prepare_frames"]

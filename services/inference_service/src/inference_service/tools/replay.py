@@ -13,8 +13,9 @@ from inference_service.domain.triage import decisive_frame
 from inference_service.engine.choice import RuntimeRefused
 from inference_service.engine.runtime import RuntimeChoice
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine
-from inference_service.imaging import Refusal, prepare_frames, render_heatmap
+from inference_service.imaging import cut_to_image, prepare_frames
 from inference_service.tools.errors import ToolError
+from radrelay_imaging import Refusal, encode_npy
 
 _TIMEOUT_S = 60.0
 
@@ -78,7 +79,7 @@ def fetch_report(report_id: UUID, *, reports_url: str, token: str) -> Reported:
             probability_raw=report["probability_raw"],
             probability=report["probability"],
             source=_get(client, f"{address}/source").content,
-            heatmap_npy=_get(client, f"{address}/heatmap").content,
+            heatmap_npy=_get(client, f"{address}/heatmap.npy").content,
         )
 
 
@@ -108,7 +109,7 @@ def replay_report(reported: Reported, bundle: Bundle) -> Replay:
         frame_number=frame.frame_number,
         probability_raw=score.probability_raw,
         probability=score.probability,
-        same_heatmap=render_heatmap(score.cam_yx, frame.placement).cam_npy == reported.heatmap_npy,
+        same_heatmap=encode_npy(cut_to_image(score.cam_yx, frame.placement)) == reported.heatmap_npy,
     )
 
 

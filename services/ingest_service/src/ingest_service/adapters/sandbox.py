@@ -13,6 +13,8 @@ from typing import ParamSpec, Self, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from ingest_service.adapters.confinement import answer, confine
+from ingest_service.deidentification.files import Deidentified, deidentify_file
+from ingest_service.deidentification.pseudonyms import PseudonymKeys
 from ingest_service.domain.archive import ArchivePlan, plan_archive
 from ingest_service.domain.dicom import DicomFacts, validate_dicom
 from ingest_service.domain.limits import ArchiveLimits, DicomLimits
@@ -22,7 +24,12 @@ from ingest_service.settings import ValidationSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PRELOAD = ["ingest_service.adapters.confinement", "ingest_service.domain.archive", "ingest_service.domain.dicom"]
+_PRELOAD = [
+    "ingest_service.adapters.confinement",
+    "ingest_service.deidentification.files",
+    "ingest_service.domain.archive",
+    "ingest_service.domain.dicom",
+]
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +64,14 @@ class Sandbox:
             Refusal: it is none, or judging it took too long or ended the process.
         """
         return await self._call(validate_dicom, path, self._dicom)
+
+    async def deidentify(self, source: Path, target: Path, keys: PseudonymKeys) -> Deidentified:
+        """Write the DICOM file at `source` to `target` under the Basic Profile.
+
+        Raises:
+            Refusal: it cannot be, or doing it took too long or ended the process; `target` may hold anything.
+        """
+        return await self._call(deidentify_file, source, target, keys, self._dicom)
 
     async def plan(self, path: Path) -> ArchivePlan:
         """What to unpack of the ZIP archive at `path`.

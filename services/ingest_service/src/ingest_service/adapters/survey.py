@@ -2,19 +2,36 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, or_, select, text
 
 from ingest_service.adapters import mapping
 from ingest_service.adapters.tables import Base
 from ingest_service.domain.lifecycle import UNFINISHED
-from ingest_service.domain.model import Batch
+from ingest_service.domain.model import Batch, RejectedFile
 from ingest_service.ports import Overdue
 from radrelay_shared.database import Database
 
 _batch = Base.metadata.tables["ingest.batch"]
 _instance = Base.metadata.tables["ingest.instance"]
+_rejected = Base.metadata.tables["ingest.rejected_file"]
+_answer = Base.metadata.tables["ingest.remembered_answer"]
 _file = Base.metadata.tables["ingest.batch_file"]
+_upload = Base.metadata.tables["ingest.resumable_upload"]
+
+
+# Reads one entry of the primary key's index for each tenant.
+_TENANTS: Final = text("""
+    WITH RECURSIVE known AS (
+        (SELECT tenant FROM ingest.batch ORDER BY tenant LIMIT 1)
+        UNION ALL
+        SELECT following.tenant FROM known CROSS JOIN LATERAL (
+            SELECT tenant FROM ingest.batch WHERE batch.tenant > known.tenant ORDER BY tenant LIMIT 1
+        ) AS following
+    )
+    SELECT tenant FROM known
+""")
 
 
 class PostgresSurvey:
@@ -26,16 +43,34 @@ class PostgresSurvey:
     async def overdue(self, before: datetime, limit: int) -> Sequence[Overdue]:
         """Images that have been queued or processing, unchanged, since before the given time; oldest first."""
         query = (
-            select(_instance.c.tenant, _instance.c.instance_id)
+            select(_instance.c.tenant, _instance.c.instance_id, _instance.c.submission)
             .where(_instance.c.status.in_(UNFINISHED), _instance.c.status_at < before)
             .order_by(_instance.c.status_at)
             .limit(limit)
         )
         async with self._database.system_transaction() as session:
-            return [Overdue(tenant, instance_id) for tenant, instance_id in await session.execute(query)]
+            return [Overdue(*row) for row in await session.execute(query)]
+
+    async def expired_files(self, now: datetime, limit: int) -> Sequence[RejectedFile]:
+        """Rejected files that are kept no longer; oldest first."""
+        query = select(_rejected).where(_rejected.c.kept_until < now).order_by(_rejected.c.kept_until).limit(limit)
+        async with self._database.system_transaction() as session:
+            return [mapping.rejected_file_of(row) for row in await session.execute(query)]
+
+    async def forget_file(self, file: RejectedFile) -> None:
+        """Remove what is recorded of a rejected file, after its object."""
+        of_file = (_rejected.c.tenant == file.tenant, _rejected.c.rejected_id == file.rejected_id)
+        async with self._database.system_transaction() as session:
+            await session.execute(delete(_rejected).where(*of_file))
+
+    async def forget_answers(self, before: datetime) -> int:
+        """Remove the answers to requests that came before the given time, and return how many."""
+        async with self._database.system_transaction() as session:
+            result = await session.execute(delete(_answer).where(_answer.c.created_at < before))
+            return int(result.rowcount)  # type: ignore[attr-defined]  # DELETE gives a cursor result
 
     async def idle_batches(self, before: datetime, limit: int) -> Sequence[Batch]:
-        """Open batches that have received nothing since before the given time; oldest first."""
+        """Open batches that have received nothing since before the given time, and wait for no upload; oldest first."""
         recent_file = (
             select(_file.c.name)
             .where(
@@ -43,11 +78,26 @@ class PostgresSurvey:
             )
             .exists()
         )
+        unfinished_upload = (
+            select(_upload.c.upload_id)
+            .where(
+                _upload.c.tenant == _batch.c.tenant,
+                _upload.c.batch_id == _batch.c.batch_id,
+                _upload.c.ended_at.is_(None),
+                or_(_upload.c.expires_at > func.now(), _upload.c.offset_bytes == _upload.c.length_bytes),
+            )
+            .exists()
+        )
         query = (
             select(_batch)
-            .where(_batch.c.closed_at.is_(None), _batch.c.created_at < before, ~recent_file)
+            .where(_batch.c.closed_at.is_(None), _batch.c.created_at < before, ~recent_file, ~unfinished_upload)
             .order_by(_batch.c.created_at)
             .limit(limit)
         )
         async with self._database.system_transaction() as session:
             return [mapping.batch_of(row) for row in await session.execute(query)]
+
+    async def tenants(self) -> Sequence[str]:
+        """All who have ever opened a batch, by name."""
+        async with self._database.system_transaction() as session:
+            return list(await session.scalars(_TENANTS))

@@ -1,10 +1,11 @@
-"""Parses multipart/form-data as it arrives: each part goes to a file of its own, hashed on the way.
+"""Parses a multipart body as it arrives: each part goes to a file of its own, hashed on the way.
 
-Memory holds one chunk of the body whatever the size of the upload. Source: RFC 7578.
+Memory holds one chunk of the body whatever the size of the upload. Sources: RFC 7578 (multipart/form-data), RFC 2387
+(multipart/related).
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -15,11 +16,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from ingest_service.domain.archive import MAGIC_LENGTH
 from ingest_service.domain.names import display_name
 
-_MEDIA_TYPE: Final = b"multipart/form-data"
+_FORM: Final = b"multipart/form-data"
+_RELATED: Final = b"multipart/related"
+_MAX_BOUNDARY_LENGTH: Final = 70
+"""RFC 2046 section 5.1.1."""
 
 
 class NotMultipart(ValueError):
-    """The content type is not multipart/form-data with a boundary."""
+    """The content type is not the multipart type that is taken, with a boundary."""
 
 
 class MalformedMultipart(ValueError):
@@ -32,12 +36,17 @@ class TooManyParts(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SpooledPart:
-    """One part of a form, complete and on disk. Whoever takes it removes the file."""
+    """One part of a body, complete and on disk. Whoever takes it removes the file."""
 
     path: Path
+    number: int
+    """Its place in the body, from 1."""
+    media_type: str
+    """In lower case and without parameters; empty where the part names none."""
     field: str
-    file_name: str
-    """Fit to show; never a path."""
+    """Empty where the part names none."""
+    file_name: str | None
+    """Fit to show; never a path. None where the part names none."""
     size_bytes: int
     """As sent; the file holds less where `over_limit`."""
     sha256: str
@@ -47,22 +56,37 @@ class SpooledPart:
     """The first four bytes."""
 
 
-def boundary_of(content_type: str | None) -> bytes:
-    """The boundary that a Content-Type header gives.
+def form_boundary(content_type: str | None) -> bytes:
+    """The boundary that the Content-Type header of a form gives.
 
     Raises:
-        NotMultipart: another type, or no boundary.
+        NotMultipart: another type, or no valid boundary.
     """
     media_type, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
-    if media_type != _MEDIA_TYPE or not boundary:
+    boundary = options.get(b"boundary", b"")
+    if media_type != _FORM or not 0 < len(boundary) <= _MAX_BOUNDARY_LENGTH:
         raise NotMultipart("not multipart/form-data with a boundary")
     return boundary
 
 
+def related_boundary(content_type: str | None, part_type: str) -> bytes:
+    """The boundary that the Content-Type header of a multipart/related body of parts of one type gives.
+
+    Raises:
+        NotMultipart: another type, parts of another type, or no valid boundary.
+    """
+    media_type, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    fits = media_type == _RELATED and options.get(b"type", b"").lower() == part_type.encode()
+    if not fits or not 0 < len(boundary) <= _MAX_BOUNDARY_LENGTH:
+        raise NotMultipart(f'not multipart/related; type="{part_type}" with a boundary')
+    return boundary
+
+
 class _OpenPart:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, number: int) -> None:
         self.path = path
+        self.number = number
         self.headers: dict[str, bytearray] = {}
         self.header_name = bytearray()
         self.header_value = bytearray()
@@ -76,7 +100,7 @@ class _OpenPart:
         self.path.unlink(missing_ok=True)
 
 
-class FormSpooler:
+class PartSpooler:
     """A push parser: feed it chunks, take what is complete. `feed` and `close` use the disk: call them in a thread."""
 
     def __init__(self, boundary: bytes, new_path: Callable[[], Path], *, max_file_bytes: int, max_parts: int) -> None:
@@ -87,23 +111,20 @@ class FormSpooler:
         self._open: _OpenPart | None = None
         self._complete: list[SpooledPart] = []
         self._ended = False
-        try:
-            self._parser = MultipartParser(
-                boundary,
-                {
-                    "on_part_begin": self._on_part_begin,
-                    "on_header_field": self._on_header_field,
-                    "on_header_value": self._on_header_value,
-                    "on_header_end": self._on_header_end,
-                    "on_part_data": self._on_part_data,
-                    "on_part_end": self._on_part_end,
-                    "on_end": self._on_end,
-                },
-            )
-        except FormParserError as error:
-            raise MalformedMultipart("the boundary is not valid") from error
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
+            },
+        )
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunks: Iterable[bytes]) -> None:
         """Take in the next bytes of the body; the parts that they complete, also before an error, are to be taken.
 
         Raises:
@@ -111,7 +132,8 @@ class FormSpooler:
             TooManyParts: more parts than the limit.
         """
         try:
-            self._parser.write(chunk)
+            for chunk in chunks:
+                self._parser.write(chunk)
         except FormParserError as error:
             raise MalformedMultipart("the multipart syntax is broken") from error
 
@@ -147,7 +169,7 @@ class FormSpooler:
         self._parts += 1
         if self._parts > self._max_parts:
             raise TooManyParts(f"more than {self._max_parts} files in one request")
-        self._open = _OpenPart(self._new_path())
+        self._open = _OpenPart(self._new_path(), self._parts)
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._part.header_name += data[start:end]
@@ -174,12 +196,16 @@ class FormSpooler:
         part = self._part
         part.file.close()
         self._open = None
+        media_type, _ = parse_options_header(bytes(part.headers.get("content-type", b"")))
         _, options = parse_options_header(bytes(part.headers.get("content-disposition", b"")))
+        file_name = options.get(b"filename")
         self._complete.append(
             SpooledPart(
                 path=part.path,
+                number=part.number,
+                media_type=media_type.decode("latin-1"),
                 field=options.get(b"name", b"").decode(errors="replace"),
-                file_name=display_name(options.get(b"filename", b"").decode(errors="replace")),
+                file_name=display_name(file_name.decode(errors="replace")) if file_name else None,
                 size_bytes=part.size_bytes,
                 sha256=part.digest.hexdigest(),
                 over_limit=part.size_bytes > self._max_file_bytes,

@@ -13,19 +13,21 @@ from ingest_service.adapters.outages import is_outage
 from ingest_service.api.dependencies import Caller, Services
 from ingest_service.api.schemas import BatchOut
 from ingest_service.domain.lifecycle import BatchState
-from ingest_service.handlers.batches import get_batch, watch_batch
+from ingest_service.handlers.batches import watch_batch
+from ingest_service.handlers.reading import begin_watching
+from radrelay_shared.http import problems
 
 _log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 
 async def _visible_batch(batch_id: UUID, caller: Caller, services: Services) -> UUID:
-    """Checked before the stream starts, while there still is a status to answer with."""
-    await get_batch(services.records, caller, batch_id)
+    """Checked and recorded before the stream starts, while there still is a status to answer with."""
+    await begin_watching(services.records, services.reads, caller, batch_id)
     return batch_id
 
 
-@router.get("/{batch_id}/events", response_class=EventSourceResponse)
+@router.get("/{batch_id}/events", response_class=EventSourceResponse, responses=problems({404: "`batch_not_found`"}))
 async def stream_progress(
     batch_id: Annotated[UUID, Depends(_visible_batch)], caller: Caller, services: Services
 ) -> AsyncIterator[ServerSentEvent]:

@@ -3,15 +3,16 @@
 import base64
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from ingest_service.domain.lifecycle import BatchState, Counts, FileStatus
+from ingest_service.domain.lifecycle import MAY_PASS, BatchState, Counts, FileStatus
 from ingest_service.domain.model import Accepted, BatchProgress, FileView, Rejected
 from ingest_service.domain.reasons import RejectReason
+from ingest_service.handlers.retrying import Retried
 from radrelay_shared.events import Urgency
 from radrelay_shared.http import BadRequest
 
@@ -37,6 +38,7 @@ class CountsOut(BaseModel):
     processing: int
     reported: int
     failed: int
+    cancelled: int
     rejected: int
 
     @classmethod
@@ -48,6 +50,7 @@ class CountsOut(BaseModel):
             processing=counts.processing,
             reported=counts.reported,
             failed=counts.failed,
+            cancelled=counts.cancelled,
             rejected=counts.rejected,
         )
 
@@ -76,6 +79,18 @@ class BatchOut(BaseModel):
             closed_at=batch.closed_at,
             counts=CountsOut.of(progress.counts),
         )
+
+
+class RetryOut(BaseModel):
+    """What a retry did, and the batch after it."""
+
+    retried: int = Field(description=f"Images sent again. Reasons that may pass: {', '.join(sorted(MAY_PASS))}.")
+    batch: BatchOut
+
+    @classmethod
+    def of(cls, retried: Retried) -> Self:
+        """From the handler."""
+        return cls(retried=retried.images, batch=BatchOut.of(retried.progress))
 
 
 class BatchPage(BaseModel):
@@ -131,7 +146,7 @@ class AcceptedOut(BaseModel):
         return cls(
             name=accepted.name,
             instance_id=accepted.instance_id,
-            sop_instance_uid=accepted.sop_instance_uid,
+            sop_instance_uid=accepted.sop.instance_uid,
             repeated=accepted.repeated,
         )
 
@@ -174,7 +189,7 @@ def decode_cursor(
     try:
         first, second = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return parse_first(first), parse_second(second)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadRequest(code="invalid_cursor", detail="The cursor is not one that was given out here.") from error
 
 
@@ -183,11 +198,12 @@ def aware_time(text: str) -> datetime:
 
     Raises:
         ValueError: it is none.
+        OverflowError: it is one that UTC, and so the database, has no year for.
     """
     parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
         raise ValueError("no time zone")
-    return parsed
+    return parsed.astimezone(UTC)
 
 
 def storable_text(text: str) -> str:

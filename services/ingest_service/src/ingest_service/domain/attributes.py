@@ -13,6 +13,7 @@ from typing import Final
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 
+from ingest_service.domain.identity import SopReference
 from ingest_service.domain.reasons import Refusal, RejectReason
 
 _SAMPLES_PER_PIXEL: Final = 0x00280002
@@ -26,6 +27,8 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 
 WANTED: Final = frozenset(
     {
+        0x00020002,  # Media Storage SOP Class UID
+        0x00020003,  # Media Storage SOP Instance UID
         0x00020010,  # Transfer Syntax UID
         0x00080016,  # SOP Class UID
         0x00080018,  # SOP Instance UID
@@ -88,6 +91,11 @@ def _element(elements: Elements, tag: int, missing: RejectReason) -> RawDataElem
     return element
 
 
+def is_uid(value: str) -> bool:
+    """Whether a text can be a UID (PS3.5 section 9.1); zeros that lead a component are let through."""
+    return len(value) <= 64 and bool(_UID.fullmatch(value))
+
+
 def dicom_uid(elements: Elements, tag: int) -> str:
     """A required UID (PS3.5 section 9.1).
 
@@ -95,9 +103,15 @@ def dicom_uid(elements: Elements, tag: int) -> str:
         Refusal: missing_uid.
     """
     value = text(_element(elements, tag, RejectReason.MISSING_UID))
-    if len(value) > 64 or not _UID.fullmatch(value):
+    if not is_uid(value):
         raise Refusal(RejectReason.MISSING_UID, f"{_label(tag)} is not a valid UID")
     return value
+
+
+def media_storage(elements: Elements) -> SopReference | None:
+    """What the file meta information says the file holds (PS3.10 section 7.1); None where it does not say."""
+    class_uid, instance_uid = (text(elements[tag]) if tag in elements else "" for tag in (0x00020002, 0x00020003))
+    return SopReference(class_uid, instance_uid) if is_uid(class_uid) and is_uid(instance_uid) else None
 
 
 def code_string(elements: Elements, tag: int) -> str:

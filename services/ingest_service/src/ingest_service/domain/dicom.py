@@ -1,27 +1,28 @@
 """Decides whether a spooled file is a DICOM image that can be screened, and reads what identifies it.
 
 Only the structure is read: every element's header, and the values of a few attributes. Pixels are measured, never
-decoded. Run it where a crash or a bomb costs one file: the parser underneath is recursive and trusts lengths.
+decoded. Run it where a crash or a bomb costs one file: the parser underneath trusts lengths.
 Sources: DICOM PS3.10 section 7 (file format), PS3.5 sections 7 and 8 (encoding, pixel data), PS3.3 section C.7.6.3.
 """
 
 import tempfile
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from pydicom import uid
 from pydicom.dataelem import RawDataElement
-from pydicom.filereader import data_element_generator
-from pydicom.tag import BaseTag
 
 from ingest_service.domain import attributes
+from ingest_service.domain.identity import InstanceUids, SopReference
 from ingest_service.domain.limits import DicomLimits
-from ingest_service.domain.pixel_data import PixelElement, check_pixel_data
+from ingest_service.domain.pixel_data import check_pixel_data
 from ingest_service.domain.reasons import Refusal, RejectReason
+from ingest_service.domain.scan import Scan
 
 PREFIX_OFFSET: Final = 128
 PREFIX: Final = b"DICM"
@@ -53,11 +54,8 @@ NATIVE_SYNTAXES: Final = frozenset(
 SUPPORTED_SYNTAXES: Final = NATIVE_SYNTAXES | ENCAPSULATED_SYNTAXES
 
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
-_PIXEL_DATA: Final = 0x7FE00010
+PIXEL_DATA: Final = 0x7FE00010
 _INFLATE_CHUNK: Final = 1 << 20
-
-StopAt = Callable[[int], bool]
-StopWhen = Callable[[BaseTag, str | None, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,23 @@ class DicomFacts:
     columns: int
     frames: int
 
+    @property
+    def sop(self) -> SopReference:
+        """The SOP instance and its class."""
+        return SopReference(self.sop_class_uid, self.sop_instance_uid)
+
+    @property
+    def uids(self) -> InstanceUids:
+        """What DICOM calls the image."""
+        return InstanceUids(self.sop, self.study_instance_uid)
+
 
 def validate_dicom(path: Path, limits: DicomLimits) -> DicomFacts:
     """Read the file at `path` and return its facts.
 
     Raises:
-        Refusal: the file is not a DICOM image that can be screened; carries the reason.
+        Refusal: the file is not a DICOM image that can be screened; carries the reason, and what the file meta
+            information says the file is.
     """
     size = path.stat().st_size
     if size == 0:
@@ -88,12 +97,31 @@ def validate_dicom(path: Path, limits: DicomLimits) -> DicomFacts:
     with path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the parser warns of what is judged here, and its words may hold patient data
         _check_prefix(file)
-        syntax = _read_transfer_syntax(file, size, limits)
-        if syntax != uid.DeflatedExplicitVRLittleEndian:
-            return _check_data_set(file, size, syntax, limits)
-        with tempfile.TemporaryFile(dir=path.parent) as inflated:
-            inflated_size = _inflate(file, inflated, limits.max_inflated_bytes)
-            return _check_data_set(inflated, inflated_size, syntax, limits)
+        meta = read_meta(file, size, limits)
+        try:
+            syntax = transfer_syntax(meta)
+            with data_set_of(file, path, syntax, limits) as (data_set, data_set_size):
+                return _check_data_set(data_set, data_set_size, syntax, limits)
+        except Refusal as refusal:
+            refusal.sop = attributes.media_storage(meta)
+            raise
+
+
+@contextmanager
+def data_set_of(file: BinaryIO, path: Path, syntax: str, limits: DicomLimits) -> Iterator[tuple[BinaryIO, int]]:
+    """The data set that follows the file meta information, inflated where it is deflated, and its file's size in bytes.
+
+    `file` is the file at `path`, positioned at the data set.
+
+    Raises:
+        Refusal: it cannot be inflated within the limits.
+    """
+    if syntax != uid.DeflatedExplicitVRLittleEndian:
+        yield file, path.stat().st_size
+        return
+    with tempfile.TemporaryFile(dir=path.parent) as inflated:
+        size = _inflate(file, inflated, limits.max_inflated_bytes)
+        yield inflated, size
 
 
 def _check_prefix(file: BinaryIO) -> None:
@@ -102,11 +130,26 @@ def _check_prefix(file: BinaryIO) -> None:
         raise Refusal(RejectReason.NOT_DICOM, "no DICM prefix at byte 128")
 
 
-def _read_transfer_syntax(file: BinaryIO, size: int, limits: DicomLimits) -> str:
-    """Read the file meta information and leave `file` at the first element of the data set."""
-    scan = _Scan(file, size, implicit=False, little_endian=True, limits=limits, where="file meta information")
+def read_meta(file: BinaryIO, size: int, limits: DicomLimits) -> Mapping[int, RawDataElement]:
+    """Read the file meta information and leave `file` at the first element of the data set.
+
+    `file`, of `size` bytes, is positioned after the prefix.
+
+    Raises:
+        Refusal: it cannot be read.
+    """
+    scan = Scan(file, size, implicit=False, little_endian=True, limits=limits, where="file meta information")
     scan.run(lambda tag: tag >> 16 != 0x0002)
-    element = scan.found.get(_TRANSFER_SYNTAX_UID)
+    return scan.found
+
+
+def transfer_syntax(meta: Mapping[int, RawDataElement]) -> str:
+    """The transfer syntax that the file meta information names.
+
+    Raises:
+        Refusal: unsupported_transfer_syntax.
+    """
+    element = meta.get(_TRANSFER_SYNTAX_UID)
     if element is None:
         raise Refusal(RejectReason.UNSUPPORTED_TRANSFER_SYNTAX, "no Transfer Syntax UID (0002,0010)")
     syntax = attributes.text(element)
@@ -143,8 +186,8 @@ def _inflate(source: BinaryIO, target: BinaryIO, max_bytes: int) -> int:
 def _check_data_set(file: BinaryIO, size: int, syntax: str, limits: DicomLimits) -> DicomFacts:
     implicit = syntax == uid.ImplicitVRLittleEndian
     little_endian = syntax != uid.ExplicitVRBigEndian
-    scan = _Scan(file, size, implicit=implicit, little_endian=little_endian, limits=limits, where="data set")
-    pixels = scan.run(lambda tag: tag == _PIXEL_DATA)
+    scan = Scan(file, size, implicit=implicit, little_endian=little_endian, limits=limits, where="data set")
+    pixels = scan.run(lambda tag: tag == PIXEL_DATA)
     if pixels is None:
         raise Refusal(RejectReason.NO_PIXEL_DATA, "no Pixel Data (7FE0,0010)")
     facts = _facts(scan.found, syntax)
@@ -159,8 +202,8 @@ def _check_data_set(file: BinaryIO, size: int, syntax: str, limits: DicomLimits)
         max_pixel_bytes=limits.max_pixel_bytes,
     )
     file.seek(end)
-    tail = _Scan(file, size, implicit=implicit, little_endian=little_endian, limits=limits, where="after Pixel Data")
-    if tail.run(lambda tag: tag == _PIXEL_DATA) is not None:
+    tail = Scan(file, size, implicit=implicit, little_endian=little_endian, limits=limits, where="after Pixel Data")
+    if tail.run(lambda tag: tag == PIXEL_DATA) is not None:
         raise Refusal(RejectReason.MALFORMED, "a second Pixel Data (7FE0,0010)")
     return facts
 
@@ -178,62 +221,3 @@ def _facts(found: Mapping[int, RawDataElement], syntax: str) -> DicomFacts:
         columns=attributes.unsigned_short(found, 0x00280011),
         frames=attributes.frame_count(found),
     )
-
-
-class _Scan:
-    """Walks the elements of one data set, keeping only those that are looked at here."""
-
-    def __init__(
-        self, file: BinaryIO, size: int, *, implicit: bool, little_endian: bool, limits: DicomLimits, where: str
-    ) -> None:
-        self._file = file
-        self._size = size
-        self._implicit = implicit
-        self._little_endian = little_endian
-        self._limits = limits
-        self._where = where
-        self.found: dict[int, RawDataElement] = {}
-
-    def run(self, stop_at: StopAt) -> PixelElement | None:
-        """Walk to the first element whose tag `stop_at` accepts, and describe it; None when the data set ends first.
-
-        Raises:
-            Refusal: the encoding is broken, or the file ends within an element.
-        """
-        stopped: list[PixelElement] = []
-
-        def stop_when(tag: BaseTag, vr: str | None, length: int) -> bool:
-            if stop_at(tag):
-                stopped.append(PixelElement(vr, length, self._file.tell(), little_endian=self._little_endian))
-            return bool(stopped)
-
-        try:
-            self._walk(stop_when)
-        except Refusal:
-            raise
-        except (RecursionError, MemoryError) as error:
-            raise Refusal(RejectReason.MALFORMED, f"{self._where}: {type(error).__name__} while parsing") from error
-        except Exception as error:  # hostile bytes reach every branch of the parser: whatever it raises, it is the file
-            if not self._file.read(1):
-                raise self._truncated() from error
-            raise Refusal(RejectReason.MALFORMED, f"{self._where}: cannot be parsed") from error
-        return stopped[0] if stopped else None
-
-    def _walk(self, stop_when: StopWhen) -> None:
-        elements = data_element_generator(
-            self._file,
-            self._implicit,
-            self._little_endian,
-            stop_when=stop_when,
-            defer_size=self._limits.max_value_bytes,
-        )
-        for element in elements:
-            if not isinstance(element, RawDataElement):
-                continue  # a sequence of undefined length: parsed to its end, its content is of no interest here
-            if element.length != 0xFFFFFFFF and element.value_tell + element.length > self._size:
-                raise self._truncated()
-            if element.tag in attributes.WANTED:
-                self.found[element.tag] = element
-
-    def _truncated(self) -> Refusal:
-        return Refusal(RejectReason.TRUNCATED, f"{self._where}: the file ends within an element")

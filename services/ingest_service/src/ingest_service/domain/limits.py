@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -16,6 +17,8 @@ class DicomLimits:
     """What all frames may take once decoded."""
     max_value_bytes: int = 64 * 1024
     """Longer values are skipped, not read."""
+    max_depth: int = 100
+    """Sequences within sequences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +32,4 @@ class ArchiveLimits:
     max_ratio: float = 200.0
     """Expanded size over archive size; counts only past `ratio_floor_bytes`, as black images compress very well."""
     ratio_floor_bytes: int = 256 * MIB
-    max_directory_bytes: int = 16 * MIB
+    max_directory_bytes: int = 6 * MIB

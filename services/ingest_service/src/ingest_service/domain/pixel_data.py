@@ -57,6 +57,20 @@ def check_pixel_data(
     return end
 
 
+def end_of_pixel_data(file: BinaryIO, size: int, element: PixelElement) -> int:
+    """The offset where the pixel data of a file of `size` bytes ends, whatever it holds.
+
+    Raises:
+        Refusal: truncated or malformed.
+    """
+    if element.length == UNDEFINED_LENGTH:
+        return _walk_fragments(file, size, element.value_offset)[1]
+    end = element.value_offset + element.length
+    if end > size:
+        raise Refusal(RejectReason.TRUNCATED, "Pixel Data is cut off")
+    return end
+
+
 def _check_native(size: int, element: PixelElement, shape: PixelShape) -> int:
     end = element.value_offset + element.length
     if end > size:

@@ -1,7 +1,9 @@
 """Why a file is refused, and the exception that says so."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
+
+from ingest_service.domain.identity import SopReference
 
 
 class RejectReason(StrEnum):
@@ -35,6 +37,10 @@ class RejectReason(StrEnum):
         "pixel_length_mismatch",
         "The pixel data does not match rows, columns, frames, samples and bits.",
     )
+    SOP_MISMATCH = (
+        "sop_mismatch",
+        "The DICOM command names another SOP class or SOP instance than the data set that it brings.",
+    )
     VALIDATION_TIMEOUT = "validation_timeout", "The file took longer to validate than the limit."
     VALIDATION_CRASHED = "validation_crashed", "The process that validated the file died of it."
 
@@ -51,12 +57,26 @@ class RejectReason(StrEnum):
         "conflicting_sop_instance",
         "The same SOP Instance UID was received before with other content.",
     )
+    BURNED_IN_ANNOTATION = (
+        "burned_in_annotation",
+        "The pixels show text that may name the patient, or may do so, and this tenant de-identifies what it receives.",
+    )
+    QUOTA_EXCEEDED = "quota_exceeded", "With this file the tenant or the user would store more than the day's quota."
+    OTHER_STUDY = "other_study", "The image is of another study than the request is for."
+
+
+NOT_KEPT: Final = frozenset({RejectReason.EMPTY_FILE, RejectReason.TOO_LARGE, RejectReason.QUOTA_EXCEEDED})
+"""A file that was looked at and refused for another reason is kept for a time, to be looked into."""
 
 
 class Refusal(Exception):
-    """A file is refused. `detail` says what and where, and never holds a value from the file."""
+    """A file is refused. `detail` says what and where, and never holds a value from the file.
 
-    def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(reason, detail)
+    `sop` is what the file says it is, as far as that could be read.
+    """
+
+    def __init__(self, reason: RejectReason, detail: str, sop: SopReference | None = None) -> None:
+        super().__init__(reason, detail, sop)
         self.reason = reason
         self.detail = detail
+        self.sop = sop

@@ -1,44 +1,60 @@
-"""Batches: make, close, read, watch."""
+"""Batches: make, close, look up, watch. What is shown to somebody is read by `handlers.reading`, which records it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from ingest_service.domain.audit import AuditAction, AuditFact
+from ingest_service.domain.audit import AuditAction
 from ingest_service.domain.lifecycle import BatchState, Counts
-from ingest_service.domain.model import Batch, BatchProgress, FileView
-from ingest_service.ports import BatchChanges, Page, Records, Transaction
+from ingest_service.domain.model import Batch, BatchProgress
+from ingest_service.ports import BatchChanges, Records, Transaction
+from radrelay_shared.audit import AuditFact
 from radrelay_shared.database import Scope
 from radrelay_shared.events import Urgency
-from radrelay_shared.http import Forbidden, NotFound
+from radrelay_shared.http import Conflict, Forbidden, NotFound
 
 _PAUSE_S: Final = 0.1
 """Changes that come closer together than this reach a watcher as one."""
 _RECHECK_S: Final = 15.0
 """A watcher looks again after so long even without a wake-up, in case one was lost."""
+_UPLOADS_RETRY_AFTER_S: Final = 1
 
 
-async def create_batch(records: Records, caller: Scope, *, label: str | None, priority: Urgency) -> BatchProgress:
-    """Open a batch that belongs to the caller."""
-    batch = Batch(uuid4(), caller.tenant, caller.owner_id, label, priority, datetime.now(UTC), closed_at=None)
+async def create_batch(
+    records: Records, caller: Scope, *, batch_id: UUID, label: str | None, priority: Urgency
+) -> BatchProgress:
+    """Open a batch that belongs to the caller; one that is there already is opened no other time."""
+    batch = Batch(batch_id, caller.tenant, caller.owner_id, label, priority, datetime.now(UTC), closed_at=None)
     async with records.transaction(caller) as tx:
-        await tx.add_batch(batch)
+        if not await tx.add_batch(batch):
+            return await tx.progress_of(await find_batch(tx, batch_id))
         await tx.audit(_fact(AuditAction.BATCH_CREATED, batch, caller.owner_id, batch.created_at))
     return BatchProgress(batch, Counts())
 
 
-async def close_batch(records: Records, caller: Scope, batch_id: UUID) -> BatchProgress:
+async def close_batch(records: Records, caller: Scope, batch_id: UUID, *, leave_uploads: bool = False) -> BatchProgress:
     """End receiving; closing twice is the same as closing once.
+
+    Resumable uploads that have come whole are waited for, unless `leave_uploads`: then nothing more of them is taken
+    in.
 
     Raises:
         NotFound, Forbidden: see `own_batch`.
+        Conflict: such an upload is not taken in yet; close again later.
     """
     batch = await own_batch(records, caller, batch_id)
     at = datetime.now(UTC)
     async with records.transaction(caller) as tx:
         if await tx.close_batch(batch_id, at):
+            # Looked at with the batch locked: an upload that comes whole now sees it closed.
+            if not leave_uploads and await tx.awaits_uploads(batch_id):
+                raise Conflict(
+                    code="uploads_pending",
+                    detail="An upload of this batch has come whole and is being taken in; close the batch after that.",
+                    headers={"Retry-After": str(_UPLOADS_RETRY_AFTER_S)},
+                )
             await tx.audit(_fact(AuditAction.BATCH_CLOSED, batch, caller.owner_id, at))
     return await get_batch(records, caller, batch_id)
 
@@ -50,7 +66,7 @@ async def get_batch(records: Records, caller: Scope, batch_id: UUID) -> BatchPro
         NotFound: there is none.
     """
     async with records.transaction(caller) as tx:
-        return await tx.progress_of(await _find(tx, batch_id))
+        return await tx.progress_of(await find_batch(tx, batch_id))
 
 
 async def own_batch(records: Records, caller: Scope, batch_id: UUID) -> Batch:
@@ -61,27 +77,20 @@ async def own_batch(records: Records, caller: Scope, batch_id: UUID) -> Batch:
         Forbidden: the caller, an administrator, sees it, but it is somebody else's.
     """
     async with records.transaction(caller) as tx:
-        batch = await _find(tx, batch_id)
-    if batch.owner_id != caller.owner_id:
-        raise Forbidden(code="not_batch_owner", detail="Only the owner of a batch changes it.")
-    return batch
+        return check_owner(caller, await tx.find_batch(batch_id))
 
 
-async def list_batches(records: Records, caller: Scope, page: Page) -> Sequence[BatchProgress]:
-    """The batches that the caller may see, newest first."""
-    async with records.transaction(caller) as tx:
-        return await tx.list_batches(page)
-
-
-async def list_files(records: Records, caller: Scope, batch_id: UUID, page: Page) -> Sequence[FileView]:
-    """The files of a batch that the caller may see.
+def check_owner(caller: Scope, batch: Batch | None) -> Batch:
+    """The batch that was found, which the caller may change.
 
     Raises:
-        NotFound: there is no such batch.
+        NotFound: there is none.
+        Forbidden: the caller, an administrator, sees it, but it is somebody else's.
     """
-    async with records.transaction(caller) as tx:
-        await _find(tx, batch_id)
-        return await tx.list_files(batch_id, page)
+    found = _check_found(batch)
+    if found.owner_id != caller.owner_id:
+        raise Forbidden(code="not_batch_owner", detail="Only the owner of a batch changes it.")
+    return found
 
 
 async def watch_batch(
@@ -92,7 +101,7 @@ async def watch_batch(
     Raises:
         NotFound: there is no such batch.
     """
-    async with changes.subscribe(batch_id) as wake_ups:
+    async with changes.subscribe(str(batch_id)) as wake_ups:
         last: BatchProgress | None = None
         while True:
             progress = await get_batch(records, caller, batch_id)
@@ -105,8 +114,16 @@ async def watch_batch(
             await wake_ups.wait(_RECHECK_S)
 
 
-async def _find(tx: Transaction, batch_id: UUID) -> Batch:
-    batch = await tx.find_batch(batch_id)
+async def find_batch(tx: Transaction, batch_id: UUID) -> Batch:
+    """A batch that the transaction's scope has.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return _check_found(await tx.find_batch(batch_id))
+
+
+def _check_found(batch: Batch | None) -> Batch:
     if batch is None:
         raise NotFound(code="batch_not_found", detail="There is no such batch.")
     return batch

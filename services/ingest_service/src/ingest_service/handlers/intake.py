@@ -1,25 +1,41 @@
 """Taking in one file: judge, store, record, announce; or refuse and say why."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from ingest_service import metrics
-from ingest_service.domain.audit import AuditAction, AuditFact
+from ingest_service.domain.audit import AuditAction
 from ingest_service.domain.dicom import DicomFacts
-from ingest_service.domain.identity import instance_id_of
-from ingest_service.domain.model import Accepted, Batch, Instance, Outcome, ReceivedFile, Rejected
-from ingest_service.domain.reasons import Refusal, RejectReason
+from ingest_service.domain.identity import InstanceUids, SopReference, instance_id_of, rejected_id_of
+from ingest_service.domain.model import (
+    Batch,
+    Instance,
+    Outcome,
+    ReceivedFile,
+    Registration,
+    Rejected,
+    RejectedFile,
+    SealedPatient,
+    Upload,
+)
+from ingest_service.domain.quota import check_fits
+from ingest_service.domain.reasons import NOT_KEPT, Refusal, RejectReason
+from ingest_service.handlers.registering import check_receiving, file_fact, register_repeat, register_restored
+from ingest_service.handlers.storing import hold, put
 from ingest_service.ports import Intake, Records, Transaction
 from radrelay_shared.database import Scope
-from radrelay_shared.events import InstanceStored, make_event
-from radrelay_shared.http import Conflict
 from radrelay_shared.objects import keys
+from radrelay_shared.observability import current_traceparent
 
-EVENT_SOURCE: Final = "/radrelay/ingest"
 DICOM_MEDIA_TYPE: Final = "application/dicom"
+REJECTED_MEDIA_TYPE: Final = "application/octet-stream"
+"""A browser opens no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,150 +56,171 @@ class SpooledFile:
         return ReceivedFile(self.name, self.sha256)
 
 
-async def receive_file(intake: Intake, caller: Scope, batch: Batch, file: SpooledFile) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What is stored of a file: the file itself, or what de-identification made of it."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    facts: DicomFacts
+    patient: SealedPatient | None = None
+
+
+async def receive_file(
+    intake: Intake, caller: Scope, batch: Batch, file: SpooledFile, *, study_uid: str | None = None
+) -> Outcome:
     """Take in one DICOM file: durable, recorded and announced when this returns, or refused with a reason.
+
+    Where the tenant de-identifies, nothing else than the result is stored; the outcome names the UIDs that were sent.
+    Where `study_uid` is given, images of other studies are refused.
 
     Raises:
         Conflict: the batch was closed meanwhile.
     """
     instance_id = instance_id_of(batch.tenant, batch.owner_id, file.sha256)
-    async with intake.records.transaction(caller) as tx:
-        known = await tx.find_instance_uid(instance_id) is not None
-    if known and (repeat := await register_repeat(intake.records, caller, batch, file.received, instance_id)):
-        return repeat
+    quota = intake.quota_of(batch.tenant)
+    standing = await intake.register.look_up(caller, batch, instance_id)
+    known = standing.known
+    sent_sop: SopReference | None = None
     try:
+        if known is not None and not known.is_lost:
+            renamed = batch.tenant in intake.deidentifiers
+            sent = (await intake.validator.validate(file.path)).uids if renamed else known.uids
+            _check_study(sent, study_uid)
+            if repeat := await register_repeat(intake.records, caller, batch, file.received, instance_id):
+                return replace(repeat, sop=sent.sop)
+            known = None  # erased since
         facts = await intake.validator.validate(file.path)
+        sent_sop = facts.sop
+        _check_study(facts.uids, study_uid)
+        # Looked at before the object is put, so that what does not fit is not stored; it is counted with the row.
+        if known is None:
+            check_fits(quota, standing.used.plus_file(file.size_bytes), facts.sop)
+        async with _content_of(intake, batch.tenant, file, facts) as content:
+            instance = _instance(batch, instance_id, content)
+            upload = Upload(instance.object_key, content.path, content.size_bytes, content.sha256, DICOM_MEDIA_TYPE)
+            is_new = await put(intake.objects, upload, intake.store_timeout_s)
+            outcome = None
+            if known is not None:
+                outcome = await register_restored(intake.records, caller, batch, file.received, instance)
+            if outcome is None:
+                found = None if is_new else upload
+                registration = Registration(
+                    batch, file.received, instance, quota, content.patient, found, current_traceparent()
+                )
+                outcome = await intake.register.add(caller, registration)
+        return replace(outcome, sop=sent_sop)
     except Refusal as refusal:
+        # Whoever sent it is told of what was sent, not of what de-identification made of it.
+        refusal.sop = sent_sop or refusal.sop
+        return await _reject_and_keep(intake, caller, batch, file, refusal)
+
+
+async def _reject_and_keep(
+    intake: Intake, caller: Scope, batch: Batch, file: SpooledFile, refusal: Refusal
+) -> Rejected:
+    """Record that a file was refused, and store it to be looked into, unless it is not kept or is already."""
+    kept = await _to_keep(intake, caller, batch, file, refusal)
+    if kept is None:
         return await reject_file(intake.records, caller, batch, file.received, refusal)
-    instance = _instance(batch, file, instance_id, facts)
-    await intake.objects.put_file(instance.object_key, file.path, content_type=DICOM_MEDIA_TYPE)
-    return await register_instance(intake.records, caller, batch, file.received, instance)
+    upload = Upload(kept.object_key, file.path, kept.size_bytes, file.sha256, REJECTED_MEDIA_TYPE)
+    is_new = await put(intake.objects, upload, intake.store_timeout_s)
+
+    async def keep(tx: Transaction) -> None:
+        if not is_new:
+            await hold(tx, intake.objects, upload, intake.store_timeout_s)
+        await tx.keep_rejected(kept)
+
+    return await reject_file(intake.records, caller, batch, file.received, refusal, keep=keep)
 
 
-async def register_instance(
-    records: Records, caller: Scope, batch: Batch, file: ReceivedFile, instance: Instance
-) -> Outcome:
-    """Record and announce an image whose object is stored, in one transaction.
-
-    Where somebody was faster with the same bytes, the file points to that image. Where the owner's SOP Instance UID
-    has other content, the file is refused.
-
-    Raises:
-        Conflict: the batch was closed meanwhile.
-    """
-    async with records.transaction(caller) as tx:
-        await _check_receiving(tx, batch)
-        new = await tx.add_instance(instance)
-        if new:
-            await tx.accept_file(batch, file, instance.instance_id, instance.received_at)
-            await tx.announce(make_event(_stored(instance), tenant=instance.tenant, source=EVENT_SOURCE))
-            await tx.audit(_fact(AuditAction.FILE_ACCEPTED, caller, batch, file, instance_id=instance.instance_id))
-    if not new:
-        repeat = await register_repeat(records, caller, batch, file, instance.instance_id)
-        return repeat or await reject_file(records, caller, batch, file, _conflict())
-    metrics.FILES_ACCEPTED.labels(repeated="no").inc()
-    metrics.BYTES_STORED.inc(instance.size_bytes)
-    return Accepted(file.name, instance.instance_id, instance.facts.sop_instance_uid, repeated=False)
-
-
-async def register_repeat(
-    records: Records, caller: Scope, batch: Batch, file: ReceivedFile, instance_id: UUID
-) -> Accepted | None:
-    """Where the image is there already, record that this file is it; nothing is stored or announced again.
-
-    Raises:
-        Conflict: the batch was closed meanwhile.
-    """
-    async with records.transaction(caller) as tx:
-        await _check_receiving(tx, batch)
-        uid = await tx.find_instance_uid(instance_id)
-        if uid is None:
+async def _to_keep(
+    intake: Intake, caller: Scope, batch: Batch, file: SpooledFile, refusal: Refusal
+) -> RejectedFile | None:
+    """What is recorded of a refused file that is kept; None where it is not, or is already."""
+    if refusal.reason in NOT_KEPT or batch.tenant in intake.deidentifiers:
+        return None
+    rejected_id = rejected_id_of(batch.batch_id, file.name, file.sha256)
+    async with intake.records.transaction(caller) as tx:
+        if await tx.find_rejected(rejected_id) is not None:
             return None
-        await tx.accept_file(batch, file, instance_id, datetime.now(UTC))
-        await tx.audit(_fact(AuditAction.FILE_REPEATED, caller, batch, file, instance_id=instance_id))
-    metrics.FILES_ACCEPTED.labels(repeated="yes").inc()
-    return Accepted(file.name, instance_id, uid, repeated=True)
+    now = datetime.now(UTC)
+    return RejectedFile(
+        rejected_id=rejected_id,
+        tenant=batch.tenant,
+        owner_id=batch.owner_id,
+        batch_id=batch.batch_id,
+        name=file.name,
+        fingerprint=file.sha256,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        size_bytes=file.size_bytes,
+        object_key=keys.rejected(batch.tenant, rejected_id),
+        rejected_at=now,
+        kept_until=now + timedelta(seconds=intake.rejected_retention_s),
+    )
 
 
-async def reject_file(records: Records, caller: Scope, batch: Batch, file: ReceivedFile, refusal: Refusal) -> Rejected:
-    """Record that a file was refused, and why.
+@asynccontextmanager
+async def _content_of(intake: Intake, tenant: str, file: SpooledFile, facts: DicomFacts) -> AsyncIterator[_Content]:
+    """What is stored of a validated file, on disk while the block runs.
+
+    Raises:
+        Refusal: the tenant de-identifies, and this file cannot be.
+    """
+    deidentifier = intake.deidentifiers.get(tenant)
+    if deidentifier is None:
+        yield _Content(file.path, file.size_bytes, file.sha256, facts)
+        return
+    path = intake.new_path()
+    try:
+        done = await deidentifier.deidentify(file.path, path)
+        yield _Content(path, done.size_bytes, done.sha256, done.facts, done.patient)
+    finally:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def reject_file(
+    records: Records,
+    caller: Scope,
+    batch: Batch,
+    file: ReceivedFile,
+    refusal: Refusal,
+    *,
+    keep: Callable[[Transaction], Awaitable[None]] | None = None,
+) -> Rejected:
+    """Record that a file was refused and why; `keep` records in the same transaction where it is kept.
 
     Raises:
         Conflict: the batch was closed meanwhile.
     """
     async with records.transaction(caller) as tx:
-        await _check_receiving(tx, batch)
+        await check_receiving(tx, batch)
         await tx.refuse_file(batch, file, refusal.reason, refusal.detail, datetime.now(UTC))
-        await tx.audit(_fact(AuditAction.FILE_REJECTED, caller, batch, file, reason=refusal.reason))
+        if keep is not None:
+            await keep(tx)
+        await tx.audit(file_fact(AuditAction.FILE_REJECTED, caller, batch, file, reason=refusal.reason))
     metrics.FILES_REJECTED.labels(reason=refusal.reason).inc()
-    return Rejected(file.name, refusal.reason, refusal.detail)
+    return Rejected(file.name, refusal.reason, refusal.detail, refusal.sop)
 
 
-async def _check_receiving(tx: Transaction, batch: Batch) -> None:
-    if not await tx.is_receiving(batch.batch_id):
-        raise Conflict(code="batch_closed", detail="The batch is closed; open another one.")
+def _check_study(uids: InstanceUids, wanted: str | None) -> None:
+    if wanted not in {None, uids.study_instance_uid}:
+        detail = "the Study Instance UID is not the one that the request names"
+        raise Refusal(RejectReason.OTHER_STUDY, detail, uids.sop)
 
 
-def _conflict() -> Refusal:
-    detail = "this SOP Instance UID was received before with other content"
-    return Refusal(RejectReason.CONFLICTING_SOP_INSTANCE, detail)
-
-
-def _instance(batch: Batch, file: SpooledFile, instance_id: UUID, facts: DicomFacts) -> Instance:
+def _instance(batch: Batch, instance_id: UUID, content: _Content) -> Instance:
     return Instance(
         instance_id=instance_id,
         tenant=batch.tenant,
         owner_id=batch.owner_id,
         batch_id=batch.batch_id,
-        facts=facts,
+        facts=content.facts,
         object_key=keys.instance(batch.tenant, instance_id),
-        size_bytes=file.size_bytes,
-        sha256=file.sha256,
+        size_bytes=content.size_bytes,
+        sha256=content.sha256,
         priority=batch.priority,
         received_at=datetime.now(UTC),
-    )
-
-
-def _stored(instance: Instance) -> InstanceStored:
-    facts = instance.facts
-    return InstanceStored(
-        instance_id=instance.instance_id,
-        batch_id=instance.batch_id,
-        owner_id=instance.owner_id,
-        sop_instance_uid=facts.sop_instance_uid,
-        sop_class_uid=facts.sop_class_uid,
-        study_instance_uid=facts.study_instance_uid,
-        series_instance_uid=facts.series_instance_uid,
-        modality=facts.modality,
-        body_part=facts.body_part,
-        transfer_syntax_uid=facts.transfer_syntax_uid,
-        rows=facts.rows,
-        columns=facts.columns,
-        frames=facts.frames,
-        object_key=instance.object_key,
-        size_bytes=instance.size_bytes,
-        sha256=instance.sha256,
-        priority=instance.priority,
-        received_at=instance.received_at,
-    )
-
-
-def _fact(
-    action: AuditAction,
-    caller: Scope,
-    batch: Batch,
-    file: ReceivedFile,
-    *,
-    instance_id: UUID | None = None,
-    reason: RejectReason | None = None,
-) -> AuditFact:
-    return AuditFact(
-        tenant=batch.tenant,
-        actor=caller.owner_id,
-        action=action,
-        at=datetime.now(UTC),
-        batch_id=batch.batch_id,
-        instance_id=instance_id,
-        fingerprint=file.fingerprint,
-        reason=reason,
     )

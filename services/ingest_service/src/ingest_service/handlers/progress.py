@@ -6,7 +6,14 @@ from typing import Any
 
 from ingest_service.ports import Records
 from radrelay_shared.database import Scope
-from radrelay_shared.events import Event, InferenceFailed, InferenceStarted, ReportCreated
+from radrelay_shared.events import (
+    Event,
+    InferenceCompleted,
+    InferenceFailed,
+    InferenceStarted,
+    InstanceStored,
+    ReportCreated,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -22,14 +29,15 @@ async def apply_start(records: Records, event: Event[InferenceStarted], *, consu
     """A worker has the image in hand."""
     async with records.transaction(Scope.service(event.tenant)) as tx:
         if await tx.first_time(consumer, event):
-            await tx.mark_processing(event.data.instance_id, _now())
+            await tx.mark_processing(event.data.instance_id, event.data.submission, _now())
 
 
 async def apply_failure(records: Records, event: Event[InferenceFailed], *, consumer: str) -> None:
     """The image will get no result."""
     async with records.transaction(Scope.service(event.tenant)) as tx:
         if await tx.first_time(consumer, event):
-            await tx.mark_failed(event.data.instance_id, event.data.reason, event.data.detail, _now())
+            data = event.data
+            await tx.mark_failed(data.instance_id, data.submission, data.reason, data.detail, _now())
 
 
 async def apply_dead_letter(records: Records, event: Event[Any], *, consumer: str, buried_by: str, reason: str) -> None:
@@ -44,11 +52,11 @@ async def apply_dead_letter(records: Records, event: Event[Any], *, consumer: st
             await apply_failure(records, event, consumer=consumer)
         case InferenceStarted():
             _log.info("a dead start changes nothing", extra={"durable": buried_by})
-        case _:
+        case InstanceStored() | InferenceCompleted():
             async with records.transaction(Scope.service(event.tenant)) as tx:
                 if await tx.first_time(consumer, event):
                     detail = f"{buried_by} gave up on it"
-                    await tx.mark_failed(event.data.instance_id, reason, detail, _now())
+                    await tx.mark_failed(event.data.instance_id, event.data.submission, reason, detail, _now())
 
 
 def _now() -> datetime:

@@ -1,6 +1,8 @@
 """Taking in the files of one upload side by side, within bounds, archives entry by entry."""
 
 import asyncio
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,16 +22,31 @@ class Reception:
     what was accepted before stays accepted, and sending the same again repeats nothing.
     """
 
-    def __init__(self, intake: Intake, caller: Scope, batch: Batch, slots: asyncio.Semaphore, *, pending: int) -> None:
-        """`slots` bounds the files handled by the whole process, `pending` those that this upload keeps on disk."""
+    def __init__(
+        self,
+        intake: Intake,
+        caller: Scope,
+        batch: Batch,
+        slots: asyncio.Semaphore,
+        *,
+        pending: int,
+        study_uid: str | None = None,
+    ) -> None:
+        """`slots` bounds the files handled by the whole process, `pending` those that this upload keeps on disk.
+
+        Where `study_uid` is given, images of other studies are refused.
+        """
         self._intake = intake
         self._caller = caller
         self._batch = batch
         self._slots = slots
         self._pending_limit = pending
+        self._study_uid = study_uid
         self._pending = asyncio.Semaphore(pending)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: Exception | None = None
+        self._names_hidden = batch.tenant in intake.deidentifiers
+        self._places = count(1)
         self.accepted: list[Accepted] = []
         self.rejected: list[Rejected] = []
 
@@ -52,6 +69,9 @@ class Reception:
         Raises:
             Exception: what ended the upload; this file is not taken in.
         """
+        await self._submit(replace(file, name=self._name(file.name)))
+
+    async def _submit(self, file: SpooledFile) -> None:
         try:
             await self._pending.acquire()
         except asyncio.CancelledError:
@@ -66,7 +86,14 @@ class Reception:
 
     async def refuse(self, file: ReceivedFile, refusal: Refusal) -> None:
         """Record a file that is refused without being looked at."""
+        await self._refuse(replace(file, name=self._name(file.name)), refusal)
+
+    async def _refuse(self, file: ReceivedFile, refusal: Refusal) -> None:
         self._note(await reject_file(self._intake.records, self._caller, self._batch, file, refusal))
+
+    def _name(self, name: str) -> str:
+        """What a file is called from here on: where the tenant de-identifies, by its place in the upload."""
+        return f"file-{next(self._places)}" if self._names_hidden else name
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -75,10 +102,16 @@ class Reception:
     async def _take(self, file: SpooledFile) -> None:
         try:
             if file.is_archive:
-                await self._take_archive(file)
+                async with self._intake.archive_slots:
+                    await self._take_archive(file)
             else:
                 async with self._slots:
-                    self._note(await receive_file(self._intake, self._caller, self._batch, file))
+                    if self._failure is not None:
+                        return  # the upload has ended; what follows would only wait for the same store
+                    outcome = await receive_file(
+                        self._intake, self._caller, self._batch, file, study_uid=self._study_uid
+                    )
+                    self._note(outcome)
         except Exception as error:  # noqa: BLE001  # handed to whoever leaves or uses the reception next
             self._failure = self._failure or error
         finally:
@@ -95,20 +128,27 @@ class Reception:
         try:
             plan = await self._intake.validator.plan(archive.path)
         except Refusal as refusal:
-            await self.refuse(archive.received, refusal)
+            await self._refuse(archive.received, refusal)
             return
         for refused in plan.refused:
-            await self.refuse(_entry(archive, refused), Refusal(refused.reason, refused.detail))
-        members = Reception(self._intake, self._caller, self._batch, self._slots, pending=self._pending_limit)
+            await self._refuse(self._entry(archive, refused), Refusal(refused.reason, refused.detail))
+        members = Reception(
+            self._intake,
+            self._caller,
+            self._batch,
+            self._slots,
+            pending=self._pending_limit,
+            study_uid=self._study_uid,
+        )
         members.accepted, members.rejected = self.accepted, self.rejected
         async with members, self._intake.open_archive(archive.path) as unpacking:
             for entry in plan.entries:
                 try:
                     file = await self._unpack(unpacking, archive, entry)
                 except Refusal as refusal:
-                    await self.refuse(_entry(archive, entry), refusal)
+                    await self._refuse(self._entry(archive, entry), refusal)
                 else:
-                    await members.submit(file)
+                    await members._submit(file)
 
     async def _unpack(self, unpacking: Unpacking, archive: SpooledFile, entry: ArchiveEntry) -> SpooledFile:
         """One entry, on disk.
@@ -121,12 +161,14 @@ class Reception:
         if is_archive(unpacked.magic):
             await _remove(path)
             raise Refusal(RejectReason.NESTED_ARCHIVE, "an archive inside an archive")
-        return SpooledFile(member_name(archive.name, entry.name), path, entry.size_bytes, unpacked.sha256)
+        return SpooledFile(self._member_name(archive, entry), path, entry.size_bytes, unpacked.sha256)
 
+    def _entry(self, archive: SpooledFile, entry: ArchiveEntry | RefusedEntry) -> ReceivedFile:
+        """What is recorded of an entry that was not unpacked: it has no digest of its own, but its place."""
+        return ReceivedFile(self._member_name(archive, entry), f"{archive.sha256}#{entry.index}")
 
-def _entry(archive: SpooledFile, entry: ArchiveEntry | RefusedEntry) -> ReceivedFile:
-    """What is recorded of an entry that was not unpacked: it has no digest of its own, but its place in the archive."""
-    return ReceivedFile(member_name(archive.name, entry.name), f"{archive.sha256}#{entry.index}")
+    def _member_name(self, archive: SpooledFile, entry: ArchiveEntry | RefusedEntry) -> str:
+        return member_name(archive.name, f"entry-{entry.index + 1}" if self._names_hidden else entry.name)
 
 
 async def _remove(path: Path) -> None:

@@ -4,13 +4,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Dialect, SmallInteger, Text
+from pydantic import BaseModel
+from sqlalchemy import Dialect, ForeignKeyConstraint, SmallInteger, Text, func
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from radrelay_shared.audit.tables import AuditColumns, AuditHeadColumns
 from radrelay_shared.database import InboxColumns, OutboxColumns, metadata_for
-from radrelay_shared.events import Provenance, Urgency
+from radrelay_shared.events import Picture, Provenance, Urgency
+from report_service.domain.region import Region
+from report_service.domain.report import ReviewState
 
 _RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
 _URGENCIES = tuple(Urgency)
@@ -37,21 +41,42 @@ class UrgencyRank(TypeDecorator[Urgency]):
         return None if value is None else _URGENCIES[value]
 
 
-class ProvenanceJson(TypeDecorator[Provenance]):
-    """How a result was computed, as one JSON object: it is read whole and never searched."""
+class ReviewStateText(TypeDecorator[ReviewState]):
+    """What became of a report in review, as text: comparisons of text are leakproof."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: ReviewState | None, dialect: Dialect) -> str | None:
+        """The state's code."""
+        del dialect
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> ReviewState | None:
+        """The state of a code."""
+        del dialect
+        return None if value is None else ReviewState(value)
+
+
+class ModelJson(TypeDecorator[BaseModel]):
+    """A part of a result as one JSON object: it is read whole and never searched."""
 
     impl = JSONB(none_as_null=True)
     cache_ok = True
 
-    def process_bind_param(self, value: Provenance | None, dialect: Dialect) -> dict[str, Any] | None:
+    def __init__(self, model: type[BaseModel]) -> None:
+        super().__init__()
+        self.model = model
+
+    def process_bind_param(self, value: BaseModel | None, dialect: Dialect) -> dict[str, Any] | None:
         """The object's fields."""
         del dialect
         return None if value is None else value.model_dump(mode="json")
 
-    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> Provenance | None:
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> BaseModel | None:
         """The object."""
         del dialect
-        return None if value is None else Provenance.model_validate(value)
+        return None if value is None else self.model.model_validate(value)
 
 
 class Base(DeclarativeBase):
@@ -61,41 +86,162 @@ class Base(DeclarativeBase):
     type_annotation_map = {str: Text, datetime: TIMESTAMP(timezone=True)}  # noqa: RUF012  # SQLAlchemy reads it as it is
 
 
+class StudyRow(Base):
+    """A study of one owner, and its patient as far as that is known."""
+
+    __tablename__ = "studies"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    study_id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[str]
+    study_instance_uid: Mapped[str]
+    patient_hash: Mapped[bytes | None]
+    patient_sealed: Mapped[bytes | None]
+    patient_due_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    patient_attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    patient_fault: Mapped[str | None]
+
+
+class SeriesRow(Base):
+    """A series of a study."""
+
+    __tablename__ = "series"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    series_id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[str]
+    study_id: Mapped[UUID]
+    series_instance_uid: Mapped[str]
+
+
+class InstanceRow(Base):
+    """An image of a series; rows are added and read, never changed."""
+
+    __tablename__ = "instances"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    owner_id: Mapped[str] = mapped_column(primary_key=True)
+    instance_id: Mapped[UUID] = mapped_column(primary_key=True)
+    series_id: Mapped[UUID]
+    sop_instance_uid: Mapped[str]
+    sop_class_uid: Mapped[str]
+    body_part: Mapped[str | None]
+    source_key: Mapped[str]
+
+
+class KindRow(Base):
+    """What a model says of images of a modality: there are few of them, and reports by the million of each."""
+
+    __tablename__ = "kinds"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    kind_id: Mapped[UUID] = mapped_column(primary_key=True)
+    modality: Mapped[str]
+    finding: Mapped[str]
+    positive: Mapped[bool]
+    model_digest: Mapped[str]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    model_label: Mapped[str]
+    model_intended_use: Mapped[str]
+
+
 class ReportRow(Base):
-    """One report; rows are added and read, never changed."""
+    """One report; of a row that is there only `review_state` changes."""
 
     __tablename__ = "reports"
 
     tenant: Mapped[str] = mapped_column(primary_key=True)
     report_id: Mapped[UUID] = mapped_column(primary_key=True)
     owner_id: Mapped[str]
+    study_id: Mapped[UUID]
     instance_id: Mapped[UUID]
     batch_id: Mapped[UUID]
-    sop_instance_uid: Mapped[str]
-    sop_class_uid: Mapped[str]
-    study_instance_uid: Mapped[str]
-    series_instance_uid: Mapped[str]
-    modality: Mapped[str]
-    body_part: Mapped[str | None]
-    model_name: Mapped[str]
-    model_version: Mapped[str]
-    model_digest: Mapped[str]
-    model_label: Mapped[str]
-    model_intended_use: Mapped[str]
-    provenance: Mapped[Provenance | None] = mapped_column(ProvenanceJson)
-    finding: Mapped[str]
-    positive: Mapped[bool]
+    kind_id: Mapped[UUID]
+    provenance: Mapped[Provenance | None] = mapped_column(ModelJson(Provenance))
     probability_raw: Mapped[float]
     probability: Mapped[float]
     confidence: Mapped[float]
     urgency: Mapped[Urgency] = mapped_column(UrgencyRank, comment="0 stat, 1 urgent, 2 routine")
-    source_key: Mapped[str]
-    preview_key: Mapped[str]
-    overlay_key: Mapped[str]
-    cam_key: Mapped[str]
+    review_state: Mapped[ReviewState] = mapped_column(ReviewStateText, server_default="unreviewed")
+    picture: Mapped[Picture | None] = mapped_column(ModelJson(Picture))
+    heatmap_npy: Mapped[bytes | None]
     received_at: Mapped[datetime]
     completed_at: Mapped[datetime]
     created_at: Mapped[datetime]
+
+
+class ReviewRow(Base):
+    """A version of a report's review; rows are added and read, never changed."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant", "report_id"], ["report.reports.tenant", "report.reports.report_id"]),
+    )
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    owner_id: Mapped[str]
+    reviewer: Mapped[str]
+    verdict: Mapped[str]
+    label: Mapped[str]
+    note: Mapped[str | None]
+    region: Mapped[Region | None] = mapped_column(ModelJson(Region))
+    reviewed_at: Mapped[datetime]
+
+
+class ErasureRow(Base):
+    """An erasure that was asked for; what it is of is forgotten when it is done."""
+
+    __tablename__ = "erasures"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    erasure_id: Mapped[UUID] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    requested_by: Mapped[str]
+    requested_at: Mapped[datetime]
+    study_instance_uid: Mapped[str | None]
+    instance_id: Mapped[UUID | None]
+    reports: Mapped[int]
+    done_at: Mapped[datetime | None]
+
+
+class ErasedMarkRow(Base):
+    """Stands for something that was erased."""
+
+    __tablename__ = "erased_marks"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    erased_at: Mapped[datetime]
+
+
+class ErasureLeftoverRow(Base):
+    """An erased report whose objects and published events are not removed yet."""
+
+    __tablename__ = "erasure_leftovers"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID] = mapped_column(primary_key=True)
+    erasure_id: Mapped[UUID | None]
+    instance_id: Mapped[UUID]
+    erased_at: Mapped[datetime]
+
+
+class AuditRow(AuditColumns, Base):
+    """A record of the audit chain."""
+
+    __tablename__ = "audit"
+
+    report_id: Mapped[UUID | None]
+
+
+class AuditHeadRow(AuditHeadColumns, Base):
+    """How far a tenant's audit chain was published."""
+
+    __tablename__ = "audit_head"
 
 
 class OutboxRow(OutboxColumns, Base):

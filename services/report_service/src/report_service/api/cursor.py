@@ -6,7 +6,7 @@ It says where to go on, never what may be seen: a forged one gains nothing.
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from radrelay_shared.events import Urgency
@@ -30,7 +30,7 @@ def decode(cursor: str) -> Position:
         padded = cursor + "=" * (-len(cursor) % 4)
         urgency, received_at, report_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         position = Position(Urgency(urgency), datetime.fromisoformat(received_at), UUID(report_id))
-        position.received_at.astimezone()
+        position.received_at.astimezone(UTC)
     except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadRequest(code="invalid_cursor", detail="`cursor` must be a `next_cursor` of this list.") from error
     if position.received_at.tzinfo is None:

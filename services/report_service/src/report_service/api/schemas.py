@@ -7,8 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from radrelay_shared.events import ModelRef, Provenance, Urgency
 from report_service.api import cursor
-from report_service.domain.report import Report
-from report_service.domain.worklist import WorklistPage
+from report_service.domain.patients import PatientVaults
+from report_service.domain.report import Report, ReviewState
+from report_service.domain.worklist import COUNTED_UP_TO, Counts, WorklistPage
+
+
+class PatientView(BaseModel):
+    """How the hospital names the patient."""
+
+    patient_id: str
+    issuer: str | None = Field(description="Issuer of Patient ID; null where the images do not say it.")
 
 
 class ReportView(BaseModel):
@@ -38,11 +46,17 @@ class ReportView(BaseModel):
     received_at: datetime
     completed_at: datetime
     created_at: datetime
+    review_state: ReviewState
+    patient: PatientView | None = Field(default=None, description="Null where it is not kept, or not yet.")
 
     @classmethod
-    def of(cls, report: Report) -> "ReportView":
+    def of(cls, report: Report, patients: PatientVaults) -> "ReportView":
         """The view of a report."""
-        return cls.model_validate(report)
+        view = cls.model_validate(report)
+        patient = patients.open(report.tenant, report.study_id, report.sealed_patient)
+        if patient is not None:
+            view.patient = PatientView(patient_id=patient.patient_id, issuer=patient.issuer)
+        return view
 
 
 class ReportPage(BaseModel):
@@ -52,9 +66,41 @@ class ReportPage(BaseModel):
     next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null on the last.")
 
     @classmethod
-    def of(cls, page: WorklistPage) -> "ReportPage":
+    def of(cls, page: WorklistPage, patients: PatientVaults) -> "ReportPage":
         """The view of a worklist page."""
         return cls(
-            reports=[ReportView.of(report) for report in page.reports],
+            reports=[ReportView.of(report, patients) for report in page.reports],
             next_cursor=None if page.next_after is None else cursor.encode(page.next_after),
+        )
+
+
+class CountView(BaseModel):
+    """How many reports there are of one urgency and review state."""
+
+    urgency: Urgency
+    review_state: ReviewState
+    reports: int = Field(description="Exact unless `is_more`.")
+    is_more: bool = Field(description="Whether there are more than `reports`.")
+
+
+class CountsView(BaseModel):
+    """Reports by urgency and review state; what is not named has none."""
+
+    counts: list[CountView]
+
+    @classmethod
+    def of(cls, counts: Counts) -> "CountsView":
+        """The view of counts, the most urgent first."""
+        cells = [(urgency, state) for urgency in Urgency for state in ReviewState]
+        return cls(
+            counts=[
+                CountView(
+                    urgency=urgency,
+                    review_state=state,
+                    reports=min(counts[urgency, state], COUNTED_UP_TO),
+                    is_more=counts[urgency, state] > COUNTED_UP_TO,
+                )
+                for urgency, state in cells
+                if (urgency, state) in counts
+            ]
         )

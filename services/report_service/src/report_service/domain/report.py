@@ -4,9 +4,24 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from radrelay_shared.events import InferenceCompleted, ModelRef, Provenance, ReportCreated, Urgency
+import numpy as np
+
+from radrelay_imaging import encode_npy
+from radrelay_shared.events import (
+    Heatmap,
+    InferenceCompleted,
+    ModelRef,
+    Picture,
+    Provenance,
+    ReportCreated,
+    ReportEvent,
+    Urgency,
+)
+from report_service.domain.identifiers import kind_id_for, study_id_for
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://radrelay.org/report")
 _RESTRICTION = "not for clinical use"
@@ -24,18 +39,25 @@ class ImpossibleResult(ValueError):
         self.detail = detail
 
 
-class Rendering(StrEnum):
-    """What the object store has of a report: pictures, the raw map, and the DICOM file that they were made of."""
+class Download(StrEnum):
+    """What there is of a report beside its numbers and pictures: the raw map, and the DICOM file that it is of."""
 
-    IMAGE = "image"
-    OVERLAY = "overlay"
     HEATMAP = "heatmap"
     SOURCE = "source"
 
 
+class ReviewState(StrEnum):
+    """Whether a clinician reviewed a report, and what they said of it last."""
+
+    UNREVIEWED = "unreviewed"
+    AGREE = "agree"
+    DISAGREE = "disagree"
+    UNSURE = "unsure"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one model said of one image of one owner; never changed once made."""
+    """What one model said of one image of one owner; of it only the last two fields ever change."""
 
     report_id: UUID
     tenant: str
@@ -61,12 +83,26 @@ class Report:
     """Calibrated probability that the statement made (`finding` present or absent) is right."""
     urgency: Urgency
     source_key: str
-    preview_key: str
-    overlay_key: str
-    cam_key: str
+    picture: Picture | None
+    """How the frame that decided looked to the model; None for a result from before it was kept."""
+    heatmap_npy: bytes | None
+    """Grad-CAM map over exactly that frame as a NumPy `.npy` file of float32; None likewise."""
     received_at: datetime
     completed_at: datetime
     created_at: datetime
+    review_state: ReviewState = ReviewState.UNREVIEWED
+    sealed_patient: bytes | None = None
+    """The study's patient (see `domain.patients`); None where it is not, or not yet, kept."""
+
+    @property
+    def study_id(self) -> UUID:
+        """The owner's study that the image is of."""
+        return study_id_for(self.tenant, self.owner_id, self.study_instance_uid)
+
+    @property
+    def kind_id(self) -> UUID:
+        """What kind of result it is."""
+        return kind_id_for(self.model.digest, self.modality, self.finding, positive=self.positive)
 
     @property
     def notice(self) -> str:
@@ -76,17 +112,10 @@ class Report:
             return intended_use
         return f"For demonstration, {_RESTRICTION}. {intended_use}".rstrip()
 
-    def object_key(self, rendering: Rendering) -> str:
-        """Where the object store has that rendering."""
-        match rendering:
-            case Rendering.IMAGE:
-                return self.preview_key
-            case Rendering.OVERLAY:
-                return self.overlay_key
-            case Rendering.HEATMAP:
-                return self.cam_key
-            case Rendering.SOURCE:
-                return self.source_key
+    @property
+    def frame_number(self) -> int:
+        """Frame that the result is of, from 1 as in DICOM."""
+        return 1 if self.provenance is None else self.provenance.frame_number
 
 
 def report_id_for(*, tenant: str, owner_id: str, instance_id: UUID, model_digest: str) -> UUID:
@@ -105,7 +134,7 @@ def report_from_result(tenant: str, result: InferenceCompleted, *, created_at: d
     Raises:
         ImpossibleResult: the result points outside its tenant or holds what no database can keep.
     """
-    _check_keys(tenant, result)
+    _check_key(tenant, result)
     _check_text(result)
     return Report(
         report_id=report_id_for(
@@ -133,25 +162,40 @@ def report_from_result(tenant: str, result: InferenceCompleted, *, created_at: d
         confidence=result.confidence,
         urgency=result.urgency,
         source_key=result.source_key,
-        preview_key=result.preview_key,
-        overlay_key=result.overlay_key,
-        cam_key=result.cam_key,
+        picture=result.picture,
+        heatmap_npy=_npy(result.heatmap),
         received_at=_in_utc("received_at", result.received_at),
         completed_at=_in_utc("completed_at", result.completed_at),
         created_at=created_at,
     )
 
 
-def report_created(report: Report) -> ReportCreated:
-    """What others are told of a report: everything but where its objects lie."""
-    return ReportCreated.model_validate(report, from_attributes=True)
+def report_created(report: Report, *, priority: Urgency | None) -> ReportCreated:
+    """What others are told of a report: everything but where its objects lie, and what priority was asked for."""
+    created = ReportCreated.model_validate(report, from_attributes=True)
+    return created.model_copy(update={"priority": priority})
 
 
-def _check_keys(tenant: str, result: InferenceCompleted) -> None:
+def counted_by(report: Report) -> dict[str, Any]:
+    """What every later event says of a report once more: the fields of `ReportEvent`."""
+    return {name: getattr(report, name) for name in ReportEvent.model_fields}
+
+
+def _npy(heatmap: Heatmap) -> bytes:
+    return _npy_header(heatmap.rows, heatmap.columns) + heatmap.data
+
+
+@lru_cache(maxsize=64)
+def _npy_header(rows: int, columns: int) -> bytes:
+    """What comes before the values: NumPy takes longer to write it than we to make the rest of a report."""
+    empty = np.zeros((rows, columns), "<f4")
+    return encode_npy(empty)[: -empty.nbytes]
+
+
+def _check_key(tenant: str, result: InferenceCompleted) -> None:
     """A key of another tenant would be served to this one: the object store alone does not know better."""
-    for name in ("source_key", "preview_key", "overlay_key", "cam_key"):
-        if not getattr(result, name).startswith(f"{tenant}/"):
-            raise ImpossibleResult("foreign_object_key", f"{name} lies outside the tenant of the event")
+    if not result.source_key.startswith(f"{tenant}/"):
+        raise ImpossibleResult("foreign_object_key", "source_key lies outside the tenant of the event")
 
 
 def _check_text(result: InferenceCompleted) -> None:

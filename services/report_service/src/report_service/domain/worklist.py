@@ -1,14 +1,19 @@
-"""The order in which reports are read, and how a reader goes from page to page.
+"""The order in which reports are read, what of them is asked for, and how a reader goes from page to page.
 
 Most urgent first; within an urgency, the image that has waited longest first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from radrelay_shared.events import Urgency
-from report_service.domain.report import Report
+from report_service.domain.report import Report, ReviewState
+
+COUNTED_UP_TO: Final = 1_000
+"""Reports of one urgency and review state are counted so far; beyond that there are "more"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,31 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class WorklistQuery:
-    """Which part of the worklist is asked for; a filter that is None lets everything through."""
+class Filters:
+    """Which reports are asked for; a filter that is None lets everything through."""
 
-    limit: int
-    after: Position | None = None
     batch_id: UUID | None = None
     urgency: Urgency | None = None
+    review_state: ReviewState | None = None
+    finding: str | None = None
+    positive: bool | None = None
+    modality: str | None = None
+    model_digest: str | None = None
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    patient_hash: bytes | None = None
+    """Of the patient's identifier; see `domain.patients`."""
+    received_from: datetime | None = None
+    """Images received at this moment or later."""
+    received_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistQuery(Filters):
+    """Which part of the worklist is asked for."""
+
+    limit: int = 50
+    after: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +64,10 @@ class WorklistPage:
 
     reports: tuple[Report, ...]
     next_after: Position | None
+
+
+Counts = Mapping[tuple[Urgency, ReviewState], int]
+"""Reports by urgency and review state; `COUNTED_UP_TO` + 1 means more than `COUNTED_UP_TO`."""
 
 
 def page_of(found: list[Report], limit: int) -> WorklistPage:

@@ -1,0 +1,1 @@
+"""What reading reports costs when there are many, and persisting them against inserting their rows."""

@@ -1,0 +1,174 @@
+"""Results that the worker turns into reports, against bare inserts of the same rows."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Final
+from uuid import uuid4
+
+import asyncpg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.execution import Say
+from benchmarks.processor_time import family_seconds
+from benchmarks.reports.bare import insert, transactions_of
+from benchmarks.reports.made_results import announcements_of, results_of
+from benchmarks.reports.stack import WORKER, WorkerStack
+from benchmarks.results import Figure, Spread, Table
+from radrelay_shared.events import Event, InferenceCompleted
+from radrelay_shared.messaging import NatsSettings, Publisher, connect
+
+Results = dict[str, list[Event[InferenceCompleted]]]
+"""By tenant."""
+
+TENANTS: Final = (1, 8)
+_AT_LEAST: Final = 0.25
+_TIMEOUT_S: Final = 300.0
+_PUBLISHED_AT_ONCE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one way brought."""
+
+    reports_per_s: float
+    cpu_ms: dict[str, float]
+    """Processor time of one report, by process."""
+
+
+async def measure_persisting(
+    stack: WorkerStack, *, rounds: int, reports: int, say: Say
+) -> tuple[list[Figure], list[Table]]:
+    """Bare inserts and the worker in turn, the results of one tenant and of several."""
+    inserted: dict[int, list[Round]] = {tenants: [] for tenants in TENANTS}
+    persisted: dict[int, list[Round]] = {tenants: [] for tenants in TENANTS}
+    async with connect(NatsSettings(url=stack.nats_url), name="benchmark") as client:
+        for number in range(rounds + 1):
+            say(f"results to reports, round {number} of {rounds}" if number else "a first round, to warm up")
+            for tenants in TENANTS:
+                bare = await _insert(stack, _results(reports, tenants))
+                worker = await _persist(stack, client, _results(reports, tenants))
+                if number:
+                    inserted[tenants].append(bare)
+                    persisted[tenants].append(worker)
+    figures = [
+        Figure(
+            what=f"Reports persisted and announced by the worker against bare inserts, {_named(tenants)}",
+            unit="ratio",
+            value=Spread.of(
+                [
+                    worker.reports_per_s / bare.reports_per_s
+                    for worker, bare in zip(persisted[tenants], inserted[tenants], strict=True)
+                ]
+            ),
+            at_least=_AT_LEAST,
+        )
+        for tenants in TENANTS
+    ]
+    return figures, [_table(inserted, persisted)]
+
+
+def _results(reports: int, tenants: int) -> Results:
+    names = (f"bench-{uuid4().hex[:12]}" for _ in range(tenants))
+    return {name: results_of(name, reports // tenants) for name in names}
+
+
+async def _insert(stack: WorkerStack, results: Results) -> Round:
+    transactions = [transactions_of(tenant, each) for tenant, each in results.items()]
+    before = _cpu_seconds(stack)
+    took_s = await insert(stack.database_admin_url, transactions)
+    return await _round(stack, results, before, took_s)
+
+
+async def _persist(stack: WorkerStack, client: Client, results: Results) -> Round:
+    """The worker stands still while results are published, so that what it finds is a queue."""
+    publisher = Publisher(client.jetstream())
+    events = [event for together in zip(*results.values(), strict=True) for event in together]
+    async with _announcements(client, results, len(events)) as all_heard:
+        stack.suspend(WORKER)
+        try:
+            for start in range(0, len(events), _PUBLISHED_AT_ONCE):
+                await asyncio.gather(*map(publisher.publish, events[start : start + _PUBLISHED_AT_ONCE]))
+            before, started = _cpu_seconds(stack), perf_counter()
+        finally:
+            stack.resume(WORKER)
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await all_heard.wait()
+        except TimeoutError as error:
+            raise BenchmarkError(f"not every result became a report within {_TIMEOUT_S:g} s") from error
+        took_s = perf_counter() - started
+    return await _round(stack, results, before, took_s)
+
+
+@asynccontextmanager
+async def _announcements(client: Client, tenants: Iterable[str], count: int) -> AsyncIterator[asyncio.Event]:
+    """Set when so many reports of these tenants were announced."""
+    all_heard, heard = asyncio.Event(), 0
+
+    async def hear(_: Msg) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == count:
+            all_heard.set()
+
+    subscriptions = [await client.subscribe(announcements_of(tenant), cb=hear) for tenant in tenants]
+    await client.flush()
+    try:
+        yield all_heard
+    finally:
+        for subscription in subscriptions:
+            await subscription.unsubscribe()
+
+
+async def _round(stack: WorkerStack, results: Results, before: dict[str, float], took_s: float) -> Round:
+    after, reports = _cpu_seconds(stack), sum(map(len, results.values()))
+    connection = await asyncpg.connect(stack.database_admin_url)
+    try:
+        found = await connection.fetchval("SELECT count(*) FROM report.reports WHERE tenant = ANY ($1)", list(results))
+    finally:
+        await connection.close()
+    if found != reports:
+        raise BenchmarkError(f"there are {found} reports of {reports} results")
+    return Round(reports / took_s, {part: 1000 * (after[part] - before[part]) / reports for part in after})
+
+
+def _cpu_seconds(stack: WorkerStack) -> dict[str, float]:
+    parts = {
+        "worker": stack.pid(WORKER),
+        "PostgreSQL": stack.pid("postgres"),
+        "NATS": stack.pid("nats"),
+        "this benchmark": os.getpid(),
+    }
+    return {name: family_seconds(pid) for name, pid in parts.items() if pid is not None}
+
+
+def _table(inserted: dict[int, list[Round]], persisted: dict[int, list[Round]]) -> Table:
+    rows = [
+        (f"{way}, {_named(tenants)}", runs[tenants])
+        for tenants in TENANTS
+        for way, runs in (("worker", persisted), ("bare inserts", inserted))
+    ]
+    parts = tuple(rows[0][1][0].cpu_ms)
+    return Table(
+        title="Reports a second, and processor time of one (ms)",
+        columns=("way", "reports/s", *parts),
+        rows=tuple(
+            (
+                name,
+                median(each.reports_per_s for each in runs),
+                *(median(each.cpu_ms[part] for each in runs) for part in parts),
+            )
+            for name, runs in rows
+        ),
+    )
+
+
+def _named(tenants: int) -> str:
+    return "one tenant" if tenants == 1 else f"{tenants} tenants"

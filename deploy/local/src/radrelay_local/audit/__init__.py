@@ -1,0 +1,1 @@
+"""`radrelay audit`: check a tenant's audit trail, and take it out."""

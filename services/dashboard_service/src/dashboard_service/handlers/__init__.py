@@ -1,0 +1,1 @@
+"""What the dashboard service does: one function per use case, on ports."""

@@ -1,0 +1,87 @@
+"""Adding many reports, with their studies, series, instances and kinds, in one statement that is built once.
+
+Building a statement again for every report costs more than running it, and so does a statement for each row: the rows
+come as arrays, one for each column.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+
+from report_service.adapters.tables import Base
+from report_service.domain.identifiers import series_id_for
+from report_service.domain.report import Report
+
+_REPORTS: Final = Base.metadata.tables["report.reports"]
+_STUDIES: Final = ("study_id", "owner_id", "study_instance_uid")
+_SERIES: Final = ("series_id", "owner_id", "study_id", "series_instance_uid")
+_INSTANCES: Final = (
+    *("owner_id", "instance_id", "series_id", "sop_instance_uid", "sop_class_uid", "body_part", "source_key"),
+)
+_MODEL: Final = ("digest", "name", "version", "label", "intended_use")
+_KINDS: Final = ("kind_id", "modality", "finding", "positive", *(f"model_{name}" for name in _MODEL))
+_OWN: Final = (
+    *("report_id", "owner_id", "study_id", "instance_id", "batch_id", "kind_id", "provenance", "probability_raw"),
+    *("probability", "confidence", "urgency", "picture", "heatmap_npy", "received_at", "completed_at", "created_at"),
+)
+_COLUMNS: Final = {"studies": _STUDIES, "series": _SERIES, "instances": _INSTANCES, "kinds": _KINDS, "reports": _OWN}
+
+
+def _adding(name: str) -> Insert:
+    """Insert what is not there; `<table>_<column>` is the parameter of a column, `tenant` that of them all."""
+    table: Table = Base.metadata.tables[f"report.{name}"]
+    given = select(
+        bindparam("tenant", type_=table.c.tenant.type),
+        *(func.unnest(bindparam(f"{name}_{column}", type_=ARRAY(table.c[column].type))) for column in _COLUMNS[name]),
+    )
+    return insert(table).from_select(["tenant", *_COLUMNS[name]], given).on_conflict_do_nothing()
+
+
+# Foreign keys are looked at when the whole statement is done, so it may add a report and what it refers to.
+ADD_REPORTS: Final = (
+    _adding("reports")
+    .returning(_REPORTS.c.report_id)
+    .add_cte(*(_adding(name).cte(f"added_{name}") for name in _COLUMNS if name != "reports"))
+)
+
+
+def rows_of(tenant: str, reports: Iterable[Report]) -> dict[str, Any]:
+    """The parameters of `ADD_REPORTS`, one row for each thing, and of two reports that differ over one the first's.
+
+    The rows are in the order of their identifiers, so that two who add the same ones wait for each other, and not both
+    for ever.
+    """
+    rows: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in _COLUMNS}
+    for report in reports:
+        for name, identifier, row in _rows_of(report):
+            rows[name].setdefault(identifier, row)
+    parameters: dict[str, Any] = {"tenant": tenant}
+    for name, columns in _COLUMNS.items():
+        ordered = [row for _, row in sorted(rows[name].items(), key=lambda item: item[0])]
+        parameters |= {f"{name}_{column}": [row[column] for row in ordered] for column in columns}
+    return parameters
+
+
+def _rows_of(report: Report) -> list[tuple[str, str, dict[str, Any]]]:
+    """The table, the identifier and the values of each row that a report is made of."""
+    study_id, kind_id = report.study_id, report.kind_id
+    series_id = series_id_for(study_id, report.series_instance_uid)
+    model = {f"model_{name}": getattr(report.model, name) for name in _MODEL}
+    made = {"study_id": study_id, "series_id": series_id, "kind_id": kind_id} | model
+    identifiers = {
+        "studies": f"{study_id}",
+        "series": f"{series_id}",
+        "instances": f"{report.instance_id} {report.owner_id}",
+        "kinds": f"{kind_id}",
+        "reports": f"{report.report_id}",
+    }
+    return [
+        (
+            name,
+            identifiers[name],
+            {column: made[column] if column in made else getattr(report, column) for column in columns},
+        )
+        for name, columns in _COLUMNS.items()
+    ]

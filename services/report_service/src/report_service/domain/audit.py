@@ -1,0 +1,35 @@
+"""What the service records in the audit trail; the trail's readers and refusals are recorded by `radrelay_shared`."""
+
+from enum import StrEnum
+
+
+class AuditAction(StrEnum):
+    """What was done."""
+
+    REPORTS_LISTED = "reports.listed"
+    """One record a page; it names the batch where the list was of one."""
+    PATIENT_SEARCHED = "patient.searched"
+    """Likewise, where the list was of one patient."""
+    REPORTS_COUNTED = "reports.counted"
+    STUDY_READ = "study.read"
+    """It names the batch, image and report that were the most urgent; so does the next."""
+    SERIES_READ = "series.read"
+    STUDY_HISTORY_READ = "study.history_read"
+    PATIENT_HISTORY_READ = "patient.history_read"
+    REPORT_READ = "report.read"
+    IMAGE_READ = "image.read"
+    OVERLAY_READ = "overlay.read"
+    HEATMAP_READ = "heatmap.read"
+    DOCUMENT_READ = "document.read"
+    """The visual report, with its pictures."""
+    LINK_MADE = "link.made"
+    """A link was given out that shows a picture, for minutes, to whoever has it; reads through it are recorded too."""
+    SOURCE_READ = "source.read"
+    """The DICOM file was downloaded."""
+    REPORT_REVIEWED = "report.reviewed"
+    REVIEW_READ = "review.read"
+    """The review that stands, or the versions of it."""
+    ERASURE_REQUESTED = "erasure.requested"
+    REPORT_ERASED = "report.erased"
+    """With all that belongs to it; the record names it by our identifiers, and the patient by none."""
+    ERASURE_DONE = "erasure.done"

@@ -1,0 +1,74 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from radrelay_shared.gathering import Gathering
+
+
+class Work:
+    """Doubles numbers once it is let; odd ones are refused, and 0 spoils its round."""
+
+    def __init__(self) -> None:
+        self.rounds: list[tuple[str, list[int]]] = []
+        self.gate = asyncio.Event()
+
+    async def __call__(self, key: str, items: Sequence[int]) -> Sequence[int | Exception]:
+        self.rounds.append((key, list(items)))
+        await self.gate.wait()
+        if 0 in items:
+            raise OSError("spoilt")
+        return [ValueError(item) if item % 2 else 2 * item for item in items]
+
+
+async def begun(work: Work, rounds: int = 1) -> None:
+    async with asyncio.timeout(5):
+        while len(work.rounds) < rounds:
+            await asyncio.sleep(0)
+
+
+async def test_what_comes_during_a_round_goes_in_the_next_one_up_to_its_limit() -> None:
+    work = Work()
+    async with Gathering(work, at_once=2) as gathering:
+        first = asyncio.create_task(gathering.do("a", 2))
+        await begun(work)
+        others = [asyncio.create_task(gathering.do("a", item)) for item in (4, 6, 8)]
+        work.gate.set()
+        assert await asyncio.gather(first, *others) == [4, 8, 12, 16]
+    assert work.rounds == [("a", [2]), ("a", [4, 6]), ("a", [8])]
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    work = Work()
+    async with Gathering(work, at_once=2) as gathering:
+        tasks = [asyncio.create_task(gathering.do(key, 2)) for key in ("a", "b")]
+        await begun(work, rounds=2)
+        work.gate.set()
+        assert await asyncio.gather(*tasks) == [4, 4]
+
+
+async def test_an_item_has_its_own_error_and_a_spoilt_round_is_everybodys() -> None:
+    work = Work()
+    work.gate.set()
+    async with Gathering(work, at_once=9) as gathering:
+        mixed = await asyncio.gather(*(gathering.do("a", item) for item in (1, 2)), return_exceptions=True)
+        assert isinstance(mixed[0], ValueError)
+        assert mixed[1] == 4
+        spoilt = await asyncio.gather(*(gathering.do("a", item) for item in (0, 2)), return_exceptions=True)
+        assert [type(each) for each in spoilt] == [OSError, OSError]
+        assert await gathering.do("a", 2) == 4
+
+
+async def test_who_goes_away_changes_nothing_for_the_others_and_leaving_waits_for_the_last_round() -> None:
+    work = Work()
+    async with Gathering(work, at_once=9) as gathering:
+        gone = asyncio.create_task(gathering.do("a", 2))
+        await begun(work)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        stays = asyncio.create_task(gathering.do("a", 4))
+        await asyncio.sleep(0)
+        work.gate.set()
+    assert stays.done()
+    assert await stays == 8
