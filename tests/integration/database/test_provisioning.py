@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 
 from radrelay_shared.database import DatabaseSettings, Scope
 from radrelay_shared.database.migrations import migrate
+from radrelay_shared.database.prepare import prepare_database
 from radrelay_shared.database.provision import ROLES, provision_service
 from report_service.adapters.postgres import PostgresReportStore
 from report_service.handlers import persist_report
@@ -85,3 +86,32 @@ async def test_a_role_that_may_bypass_row_security_is_not_left_so(superuser_url:
         assert await connection.fetchval("SELECT rolbypassrls FROM pg_roles WHERE rolname = 'report_app'") is False
     finally:
         await connection.close()
+
+
+def addresses(url: str, password: str) -> dict[str, str]:
+    return {f"{role}_url": role_url(url, role, password) for role in ROLES} | {"admin_url": url}
+
+
+async def test_a_database_is_prepared_from_nothing_and_again_with_other_passwords(superuser_url: str) -> None:
+    await execute(superuser_url, "CREATE DATABASE prepared")
+    url = make_url(superuser_url).set(database="prepared").render_as_string(hide_password=False)
+    for password in ("first", "second"):
+        settings = DatabaseSettings.model_validate(addresses(url, password))
+        await asyncio.to_thread(prepare_database, SERVICE, settings)
+    async with settings.app() as database, PostgresReportStore(database).transaction(Scope.service(new_tenant())):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"owner_url": None}, "DATABASE__OWNER_URL"),
+        ({"system_url": None}, "DATABASE__SYSTEM_URL"),
+        ({"app_url": "postgresql+asyncpg://report_system:secret@db/radrelay"}, "report_app"),
+        ({"app_url": "postgresql+asyncpg://report_app@db/radrelay"}, "a password"),
+    ],
+)
+def test_an_address_that_is_missing_or_anothers_is_named(change: dict[str, str | None], message: str) -> None:
+    given = addresses("postgresql://admin:secret@db/radrelay", "secret") | change
+    with pytest.raises(ValueError, match=message):
+        prepare_database(SERVICE, DatabaseSettings.model_validate(given))

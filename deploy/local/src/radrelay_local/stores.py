@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from radrelay_local.errors import StackError
 from radrelay_local.stack import Infrastructure
 from radrelay_shared.objects import ObjectStoreSettings
+from radrelay_shared.settings import ServiceSettings
 
 _PREFIX: Final = "RADRELAY_OBJECTS__"
 
 
-class _Environment(BaseSettings):
+class _Environment(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="RADRELAY_", env_nested_delimiter="__", hide_input_in_errors=True)
 
     objects: ObjectStoreSettings

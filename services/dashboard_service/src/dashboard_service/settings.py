@@ -4,13 +4,14 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from radrelay_shared.auth import AuthSettings
 from radrelay_shared.database import DatabaseSettings
 from radrelay_shared.http import RateLimitSettings
 from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.observability import ObservabilitySettings
+from radrelay_shared.settings import ServiceSettings
 
 
 def _known(name: str) -> str:
@@ -34,7 +35,7 @@ class TimeZones(BaseModel):
         return self.tenants.get(tenant, self.default)
 
 
-class DashboardSettings(BaseSettings):
+class DashboardSettings(ServiceSettings):
     """What every process of this service reads; `RADRELAY_DASHBOARD_NATS__URL` sets `nats.url`."""
 
     model_config = SettingsConfigDict(env_prefix="RADRELAY_DASHBOARD_", env_nested_delimiter="__", extra="forbid")

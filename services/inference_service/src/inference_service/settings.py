@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from inference_service.engine.runtime import DeviceChoice, RuntimeChoice
 from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.observability import ObservabilitySettings
+from radrelay_shared.settings import ServiceSettings
 
 _CONFIG: Final = SettingsConfigDict(env_prefix="RADRELAY_INFERENCE_", env_nested_delimiter="__")
 
@@ -19,7 +20,7 @@ def _split_paths(value: object) -> object:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
-class BatchingSettings(BaseSettings):
+class BatchingSettings(ServiceSettings):
     """Adaptive batching, which BentoML wants to know when the service class is defined."""
 
     model_config = _CONFIG
@@ -29,7 +30,7 @@ class BatchingSettings(BaseSettings):
     """BentoML answers 503 when it thinks that a request will wait longer."""
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(ServiceSettings):
     """The model server."""
 
     model_config = _CONFIG
@@ -44,7 +45,7 @@ class ServerSettings(BaseSettings):
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(ServiceSettings):
     """The worker."""
 
     model_config = _CONFIG

@@ -1,17 +1,19 @@
-"""Brings the schema up to date: `python -m ingest_service.migrate`. Runs as the role that owns the schema."""
+"""`python -m ingest_service.migrate`: bring the schema `ingest` to the newest revision, as its owner."""
 
 from ingest_service.settings import IngestSettings
-from radrelay_shared.database.migrations import migrate
+from radrelay_shared.database.prepare import prepare_database
 from radrelay_shared.observability import configure
 
 
 def main() -> None:
-    """Upgrade to the newest revision."""
+    """Migrate the database that the environment names; make its roles and schema before, where `admin_url` is set.
+
+    Raises:
+        ValueError: an address that is needed is not set.
+    """
     settings = IngestSettings()
     configure("ingest-migrate", settings.observability)
-    if settings.database.owner_url is None:
-        raise ValueError("RADRELAY_INGEST_DATABASE__OWNER_URL is not set")
-    migrate("ingest_service", settings.database.owner_url.get_secret_value(), tls=settings.database.tls())
+    prepare_database("ingest", settings.database)
 
 
 if __name__ == "__main__":

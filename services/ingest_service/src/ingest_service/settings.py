@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ingest_service.dimse.settings import DimseSettings
 from ingest_service.domain.limits import GIB, KIB, MIB
@@ -17,6 +17,7 @@ from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.observability import ObservabilitySettings
 from radrelay_shared.sealing import KEY_BYTES, decode_key
+from radrelay_shared.settings import ServiceSettings
 
 
 class UploadSettings(BaseModel):
@@ -113,7 +114,7 @@ class DeidentificationSettings(BaseModel):
         return decode_key(self.key)
 
 
-class IngestSettings(BaseSettings):
+class IngestSettings(ServiceSettings):
     """Settings of the ingest API, DICOM intake, worker and migrations."""
 
     model_config = SettingsConfigDict(

@@ -1,21 +1,19 @@
 """`python -m report_service.migrate`: bring the schema `report` to the newest revision, as its owner."""
 
-from radrelay_shared.database.migrations import migrate
+from radrelay_shared.database.prepare import prepare_database
 from radrelay_shared.observability import configure
 from report_service.settings import ReportSettings
 
 
 def main() -> None:
-    """Migrate the database that the environment names.
+    """Migrate the database that the environment names; make its roles and schema before, where `admin_url` is set.
 
     Raises:
-        RuntimeError: no owner address is set.
+        ValueError: an address that is needed is not set.
     """
     settings = ReportSettings()
     configure("report-migrate", settings.observability)
-    if settings.database.owner_url is None:
-        raise RuntimeError("RADRELAY_REPORT_DATABASE__OWNER_URL is not set")
-    migrate("report_service", settings.database.owner_url.get_secret_value(), tls=settings.database.tls())
+    prepare_database("report", settings.database)
 
 
 if __name__ == "__main__":

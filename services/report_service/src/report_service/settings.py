@@ -3,7 +3,7 @@
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from radrelay_shared.auth import AuthSettings
 from radrelay_shared.database import DatabaseSettings
@@ -13,6 +13,7 @@ from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.observability import ObservabilitySettings
 from radrelay_shared.sealing import KEY_BYTES, decode_key
+from radrelay_shared.settings import ServiceSettings
 from report_service.domain.erasure import RetentionPolicy
 from report_service.domain.patients import PatientVault
 
@@ -84,7 +85,7 @@ class LinkSettings(BaseModel):
     lifetime_s: int = Field(default=300, ge=30, le=3600)
 
 
-class ReportSettings(BaseSettings):
+class ReportSettings(ServiceSettings):
     """What every process of this service reads; `RADRELAY_REPORT_NATS__URL` sets `nats.url`."""
 
     model_config = SettingsConfigDict(

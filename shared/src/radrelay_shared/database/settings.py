@@ -17,6 +17,8 @@ class DatabaseSettings(BaseModel):
     """Relay and sweeper: sees across tenants what they need and nothing else."""
     owner_url: SecretStr | None = None
     """Owns the schema; only migrations use it. Never a pooler's address."""
+    admin_url: SecretStr | None = None
+    """Who may make roles and owns the database; only `prepare_database` uses it. Never a pooler's address."""
     pooler: Literal["none", "transaction"] = "none"
     """`transaction`: `app_url` and `system_url` are a pooler's, which lends a server connection for one transaction."""
     listen_url: SecretStr | None = None
