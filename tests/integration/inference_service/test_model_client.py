@@ -26,6 +26,8 @@ SCORED = (
     200,
     ImageResult(
         digest=DIGEST,
+        runtime="fake-float32",
+        runtime_detail="fake 1.0 cpu float32",
         logit=0.0,
         probability_raw=0.5,
         probability=0.5,

@@ -71,6 +71,7 @@ class FakeModel:
 
     models: list[ModelInfo]
     probability: float = 0.9
+    runtime: str = "fake-float32"
     by_first_pixel: bool = False
     changes: list[str] = field(default_factory=list)
     faults: dict[str, Exception] = field(default_factory=dict)
@@ -90,6 +91,8 @@ class FakeModel:
         cam = np.eye(3, dtype=np.float32)
         return ImageResult(
             digest=digest,
+            runtime=self.runtime,
+            runtime_detail=f"{self.runtime}, in detail",
             logit=1.0,
             probability_raw=0.7,
             probability=float(image_cyx[0, 0, 0]) / 255 if self.by_first_pixel else self.probability,
@@ -359,11 +362,12 @@ async def test_the_most_suspicious_frame_gives_the_result_and_the_pictures(world
     assert len(world.model.asked) == 4
 
 
-async def test_a_result_says_how_it_was_computed(world: World) -> None:
+async def test_a_result_says_how_it_was_computed_and_not_what_the_server_said_before(world: World) -> None:
+    world.model.runtime = "fake-bfloat16"
     await screen_instance(stored(world, ct()), world.ports)
     (event,) = world.events.of(InferenceCompleted)
-    assert event.data.provenance.runtime == "fake-float32"
-    assert event.data.provenance.runtime_detail == "fake 1.0 cpu float32"
+    assert event.data.provenance.runtime == "fake-bfloat16"
+    assert event.data.provenance.runtime_detail == "fake-bfloat16, in detail"
     assert event.data.provenance.frame_number == 1
 
 

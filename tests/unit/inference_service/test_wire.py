@@ -48,6 +48,8 @@ def test_a_map_arrives_bit_for_bit() -> None:
     cam = np.random.default_rng(0).standard_normal((12, 11)).astype(np.float32)
     result = ImageResult(
         digest="sha256:0",
+        runtime="fake-float32",
+        runtime_detail="fake 1.0 cpu float32",
         logit=0.0,
         probability_raw=0.5,
         probability=0.5,

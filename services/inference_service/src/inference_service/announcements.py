@@ -145,8 +145,8 @@ def _score(scored: Scored) -> dict[str, Any]:
             intended_use=model.intended_use,
         ),
         "provenance": Provenance(
-            runtime=model.runtime,
-            runtime_detail=model.runtime_detail,
+            runtime=result.runtime,
+            runtime_detail=result.runtime_detail,
             code_version=_CODE_VERSION,
             frame_number=scored.frame.frame_number,
         ),

@@ -148,7 +148,7 @@ class Screening:
             BATCH_S.observe(batch_s)
             BATCH_IMAGES.observe(len(own))
             for index, outcome in zip(own, outcomes, strict=True):
-                answers[index] = _answer(outcome, digest=digest, batch_s=batch_s, batch_size=len(own))
+                answers[index] = _answer(outcome, engine, digest=digest, batch_s=batch_s, batch_size=len(own))
         return answers
 
 
@@ -201,13 +201,15 @@ def describe(bundle: Bundle, role: wire.ModelRole, engine: ScreeningEngine) -> w
 
 
 def _answer(
-    outcome: ImageScore | ImageFault, *, digest: str, batch_s: float, batch_size: int
+    outcome: ImageScore | ImageFault, engine: ScreeningEngine, *, digest: str, batch_s: float, batch_size: int
 ) -> wire.ImageResult | wire.ImageError:
     if isinstance(outcome, ImageFault):
         return wire.ImageError(reason=outcome.reason, detail=outcome.detail)
     rows, columns = outcome.cam_yx.shape
     return wire.ImageResult(
         digest=digest,
+        runtime=engine.runtime_name,
+        runtime_detail=engine.runtime_description,
         logit=outcome.logit,
         probability_raw=outcome.probability_raw,
         probability=outcome.probability,

@@ -69,6 +69,10 @@ class ImageResult(_Message):
 
     outcome: Literal["scored"] = "scored"
     digest: str
+    runtime: str
+    """What computed it. Of several servers behind one address, and of one before and after a restart, each may have
+    chosen another."""
+    runtime_detail: str
     logit: float
     probability_raw: float
     probability: float
