@@ -48,11 +48,17 @@ class Site:
 
     async def store(self, content: bytes | None, *, priority: Urgency = Urgency.ROUTINE) -> Event[InstanceStored]:
         """Put a file where intake would, and announce it; without content only announce it."""
+        event = await self.put(content, priority=priority)
+        await self.publish(event)
+        return event
+
+    async def put(self, content: bytes | None, *, priority: Urgency = Urgency.ROUTINE) -> Event[InstanceStored]:
+        """Put a file where intake would, and give what would announce it."""
         instance_id = uuid4()
         key = keys.instance(self.tenant, instance_id)
         if content is not None:
             await self.objects.put(key, content, content_type="application/dicom")
-        event = make_event(
+        return make_event(
             InstanceStored(
                 instance_id=instance_id,
                 batch_id=uuid4(),
@@ -76,8 +82,6 @@ class Site:
             tenant=self.tenant,
             source="/radrelay/ingest",
         )
-        await self.publish(event)
-        return event
 
     async def listen(self) -> None:
         """Hear what is said of the tenant's images from now on."""

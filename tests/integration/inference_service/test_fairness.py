@@ -39,6 +39,7 @@ async def test_a_stat_image_waits_for_three_batches_at_most_with_500_routine_ima
     worker: subprocess.Popen[bytes], sites: tuple[Site, Site]
 ) -> None:
     busy, other = sites
+    stat = await other.put(phantom(2), priority=Urgency.STAT)
     first = await busy.store(phantom(1))
     # Other images, all of the same file.
     again = [first.data.model_copy(update={"instance_id": uuid4()}) for _ in range(WAITING)]
@@ -46,7 +47,7 @@ async def test_a_stat_image_waits_for_three_batches_at_most_with_500_routine_ima
     await busy.until(1, InferenceCompleted)
     done_before = len(busy.of(InferenceCompleted))
     assert done_before < WAITING - 3 * MAX_BATCH_SIZE, "nothing is left to wait for"
-    stat = await other.store(phantom(2), priority=Urgency.STAT)
+    await other.publish(stat)
     await other.ends([stat])
     assert len(busy.of(InferenceCompleted)) - done_before <= 3 * MAX_BATCH_SIZE
     assert len(other.of(InferenceStarted)) == 1

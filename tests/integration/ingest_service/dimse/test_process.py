@@ -75,5 +75,7 @@ async def refuses_connections(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:  # the listener closed just now
+                continue
             writer.close()
             await asyncio.sleep(0.02)
