@@ -98,3 +98,39 @@ async def test_drift_is_the_population_stability_index_and_silent_on_few_cases(p
     assert index == pytest.approx(float(((p - q) * np.log(p / q)).sum()))
     assert await call(page, "analytics/drift.js", "stabilityIndex", histogram(now), histogram(now)) == 0
     assert await call(page, "analytics/drift.js", "stabilityIndex", histogram(now), histogram([4] * BINS)) is None
+
+
+COUNTED = "Days are counted from when an image was received. Its reports, reviews and pictures go with it, for good."
+
+
+@pytest.mark.parametrize(
+    ("days", "by_modality", "words"),
+    [
+        (None, {}, ["Nothing goes by itself: reports and their images are kept until somebody erases them."]),
+        (1, {}, ["Reports and their images go by themselves after 1 day.", COUNTED]),
+        (3650, {}, ["Reports and their images go by themselves after 3,650 days (about 10 years).", COUNTED]),
+        (
+            90,
+            {"MG": 7300, "CT": 700},
+            [
+                "Reports and their images go by themselves after 90 days.",
+                "Modalities with a time of their own: CT after 700 days, MG after 7,300 days (about 20 years).",
+                COUNTED,
+            ],
+        ),
+        (
+            None,
+            {"MG": 7300},
+            [
+                "Only reports and images of these modalities go by themselves: MG after 7,300 days (about 20 years).",
+                "All others are kept until somebody erases them.",
+                COUNTED,
+            ],
+        ),
+    ],
+)
+async def test_a_retention_policy_is_told_in_words(
+    page: Page, days: int | None, by_modality: dict[str, int], words: list[str]
+) -> None:
+    policy = {"days": days, "days_by_modality": by_modality}
+    assert await call(page, "administration/retention.js", "retentionWords", policy) == words

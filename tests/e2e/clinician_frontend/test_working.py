@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.async_api import Page, expect
 
 from support.browser import MakeVisitor, Visitor, download, labelled, upload
+from support.fhir import resources_of
 from support.hospital import head, poison
 
 SMOOTHED = 3
@@ -115,6 +116,10 @@ async def test_the_report_and_the_image_are_kept_as_files(ada: Page, study: Path
         given, content = await download(ada, ada.get_by_role("button", name=name))
         assert given.endswith(suffix)
         assert content.startswith(start)
+    given, content = await download(ada, ada.get_by_role("button", name="Report (FHIR)"))
+    assert given.endswith(".fhir.json")
+    (report,) = resources_of(content)["DiagnosticReport"]
+    assert ada.url.endswith(report["id"])
 
 
 async def test_two_people_of_a_tenant_see_their_own_and_their_administrator_both(
@@ -162,6 +167,7 @@ async def test_an_administrator_has_refused_files_looked_into_and_a_study_erased
     await expect(refused).to_contain_text("This is no DICOM file.")
     _, content = await download(chief, refused.get_by_role("button", name="Download letter.dcm"))
     assert content == b"Dear colleague"
+    await expect(chief.get_by_role("region", name="Retention")).to_contain_text("Nothing goes by itself")
     await refused.get_by_role("button", name="Check letter.dcm again").click()
     await expect(chief.get_by_text("It is refused again")).to_be_visible()
 

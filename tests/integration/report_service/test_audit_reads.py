@@ -30,6 +30,7 @@ READS = {
     "/heatmap": "heatmap.read",
     "/heatmap.npy": "heatmap.read",
     "/frame.npy": "image.read",
+    "/fhir": "fhir.read",
 }
 
 

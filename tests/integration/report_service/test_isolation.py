@@ -38,6 +38,10 @@ def _names(response: httpx.Response, report: Report) -> bool:
     return response.status_code == 200 and str(report.report_id) in response.text
 
 
+def _names_without_patient(response: httpx.Response, report: Report) -> bool:
+    return _names(response, report) and PATIENT_ID not in response.text
+
+
 def _gives_bytes(response: httpx.Response, _: Report) -> bool:
     return response.status_code == 200 and len(response.content) > 0
 
@@ -81,6 +85,7 @@ CASES = {
     ("get", "/v1/reports/{report_id}/overlay"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/heatmap"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/document"): Case(_names, refusal=404),
+    ("get", "/v1/reports/{report_id}/fhir"): Case(_names_without_patient, refusal=404),
     ("get", "/v1/reports/{report_id}/heatmap.npy"): Case(_gives_bytes, refusal=404),
     ("get", "/v1/reports/{report_id}/frame.npy"): Case(_gives_bytes, refusal=404),
     ("post", "/v1/reports/{report_id}/links"): Case(_names, refusal=404, parameters={"picture": "image"}),
@@ -127,8 +132,8 @@ async def world(app: FastAPI, database: Database, objects: S3ObjectStore) -> Asy
 def test_every_route_has_a_case(app: FastAPI) -> None:
     routes = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
     # What a trail shows, and to whom, is tested for every service in tests/integration/audit; who erases, in
-    # test_erasure.
-    elsewhere = ("/v1/audit", "/v1/erasures")
+    # test_erasure; what is told of how long reports are kept, which names none, in test_retention.
+    elsewhere = ("/v1/audit", "/v1/erasures", "/v1/retention")
     routes -= {("get", "/v1/reports/{report_id}/links/{link}")}  # in test_links
     assert {(method, path) for method, path in routes if not path.startswith(elsewhere)} == set(CASES)
 

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from report_service.domain.erasure import RetentionPolicy
 from report_service.settings import LinkSettings, ReportSettings
 
 ENVIRONMENT = {
@@ -19,6 +20,7 @@ ENVIRONMENT = {
     "LINKS__KEYS": '["hidden, and as long as a key has to be", "hidden, and put behind the one before"]',
     "OBSERVABILITY__LOG_LEVEL": "WARNING",
     "HEALTH_PORT": "9999",
+    "RETENTION": '{"north": {"days": 3650, "days_by_modality": {"MG": 7300}}}',
 }
 
 
@@ -34,6 +36,7 @@ def test_settings_come_from_the_environment_and_keep_their_secrets(monkeypatch: 
     assert (settings.health_port, settings.observability.log_level) == (9999, "WARNING")
     assert settings.database.app_url.get_secret_value() == ENVIRONMENT["DATABASE__APP_URL"]
     assert [key.get_secret_value()[-4:] for key in settings.links.keys] == ["o be", "fore"]
+    assert settings.retention == {"north": RetentionPolicy(days=3650, days_by_modality={"MG": 7300})}
     assert "hidden" not in repr(settings)
     assert "secret'" not in repr(settings)
 

@@ -1,6 +1,7 @@
 """The only place that wires adapters together."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from report_service.adapters.postgres import CHAIN, PostgresReportStore
 from report_service.adapters.typesetting import Typesetter
 from report_service.consumer import ResultConsumer
 from report_service.documents import Documents
+from report_service.domain.erasure import RetentionPolicy
 from report_service.domain.patients import PatientVaults
 from report_service.erasing import Eraser, ErasureStore
 from report_service.frames import Frames
@@ -53,6 +55,8 @@ class Container:
     frames: Frames
     links: Links
     documents: Documents
+    retention: Mapping[str, RetentionPolicy]
+    """By tenant; who is not named keeps all."""
 
 
 async def open_api(settings: ReportSettings, stack: AsyncExitStack) -> dict[str, Any]:
@@ -83,6 +87,7 @@ async def open_api(settings: ReportSettings, stack: AsyncExitStack) -> dict[str,
             frames=Frames(reports, objects, drawing, trail.reads),
             links=links,
             documents=documents,
+            retention=settings.retention,
         ),
         "audit": trail,
     }

@@ -13,7 +13,19 @@ from radrelay_shared.http import create_app as create_http_app
 from radrelay_shared.observability import configure
 from report_service import __version__, bootstrap
 from report_service.adapters.outages import OUTAGES, is_outage
-from report_service.api import erasures, frames, images, links, reviews, routes, studies, visual, worklist
+from report_service.api import (
+    erasures,
+    fhir,
+    frames,
+    images,
+    links,
+    retention,
+    reviews,
+    routes,
+    studies,
+    visual,
+    worklist,
+)
 from report_service.settings import ReportSettings
 
 
@@ -37,10 +49,12 @@ def create_app(settings: ReportSettings | None = None) -> FastAPI:
             images.router,
             frames.router,
             visual.router,
+            fhir.router,
             links.router,
             studies.router,
             reviews.router,
             erasures.router,
+            retention.router,
             audit_router,
         ],
         # Their addresses are what lets somebody in.

@@ -1,6 +1,6 @@
 """Reviewing reports: one function per use case, on ports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from uuid import UUID
 from radrelay_shared.audit import AuditFact
 from radrelay_shared.audit.ports import ReadLog
 from radrelay_shared.database import Scope
-from radrelay_shared.events import Event, make_event
+from radrelay_shared.events import Event, Verdict, make_event
 from radrelay_shared.http import NotFound, PreconditionFailed, UnprocessableContent
 from report_service.domain.audit import AuditAction
 from report_service.domain.report import Report
@@ -36,6 +36,9 @@ class ReviewUnit(Protocol):
 
     async def review_versions(self, report_id: UUID, before: int | None, limit: int) -> list[Review]:
         """Versions, newest first: at most `limit` of those before number `before`."""
+
+    async def reviewed_as(self, verdicts: Collection[Verdict], report_id: UUID, before: int) -> bool:
+        """Whether a version before number `before` has one of these verdicts."""
 
     async def add_review(self, review: Review) -> bool:
         """Keep a version, and have the report's row say its verdict.

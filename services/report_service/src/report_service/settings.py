@@ -104,7 +104,8 @@ class ReportSettings(ServiceSettings):
     drawing: DrawingSettings = Field(default_factory=DrawingSettings)
     erasure: ErasureSettings = Field(default_factory=ErasureSettings)
     retention: dict[TenantId, RetentionPolicy] = Field(default_factory=dict)
-    """By tenant, as JSON: `{"north": {"days": 3650, "days_by_modality": {"MG": 7300}}}`. Who is not named keeps all."""
+    """By tenant, as JSON: `{"north": {"days": 3650, "days_by_modality": {"MG": 7300}}}`. Who is not named keeps all.
+    The worker erases by it, and the API tells it to administrators: give both the same."""
     patients: dict[str, PatientKeys] = Field(default_factory=dict)
     """By tenant; of a tenant that is not named no patient is kept."""
     patient_reading: PatientReadingSettings = Field(default_factory=PatientReadingSettings)

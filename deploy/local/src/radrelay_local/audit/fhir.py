@@ -63,6 +63,7 @@ _KINDS: Final = {
     "overlay.read": _Kind(_REST, "R"),
     "heatmap.read": _Kind(_REST, "R"),
     "document.read": _Kind(_REST, "R"),
+    "fhir.read": _Kind(_EXPORT, "R"),
     "link.made": _Kind(_REST, "E"),
     "source.read": _Kind(_EXPORT, "R"),
     "report.reviewed": _Kind(_REST, "U"),

@@ -7,8 +7,9 @@ import { AuditTrails } from "./audit.js";
 import { Erasures } from "./erasures.js";
 import { Quota } from "./quota.js";
 import { RejectedFiles } from "./rejected.js";
+import { Retention } from "./retention.js";
 
 export function AdministrationPage() {
   if (!isAdministrator()) return html`<section><h1>Administration</h1><p>That is for the tenant's administrators.</p></section>`;
-  return html`<section><h1>Administration</h1><div class="grid"><${Quota} /><${Activity} /></div><${RejectedFiles} /><${Erasures} /><${AuditTrails} /></section>`;
+  return html`<section><h1>Administration</h1><div class="grid"><${Quota} /><${Activity} /></div><${RejectedFiles} /><${Retention} /><${Erasures} /><${AuditTrails} /></section>`;
 }

@@ -1,4 +1,4 @@
-/** The report API: worklist, reports, their pictures and reviews, erasures. */
+/** The report API: worklist, reports, their pictures and reviews, erasures, retention. */
 
 import { send, sendJson } from "./http.js";
 
@@ -26,9 +26,11 @@ export const getHeat = (id) => send("reports", `/v1/reports/${id}/heatmap.npy`);
 export const getSource = (id) => send("reports", `/v1/reports/${id}/source`);
 export const getDocument = (id) =>
   send("reports", `/v1/reports/${id}/document`, { headers: { Accept: "application/pdf" } });
+export const getFhir = (id) => send("reports", `/v1/reports/${id}/fhir`);
 
 export const requestErasure = (erasure) => sendJson("reports", "/v1/erasures", { method: "POST", body: erasure });
 export const getErasure = (id) => sendJson("reports", `/v1/erasures/${id}`);
+export const getRetention = () => sendJson("reports", "/v1/retention");
 export const listReportAudit = (after) => sendJson("reports", "/v1/audit", { query: { limit: 100, after } });
 export const reportAuditHead = () => sendJson("reports", "/v1/audit/head");
 

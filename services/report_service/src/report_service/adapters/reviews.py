@@ -1,10 +1,11 @@
 """Reviews on PostgreSQL: the part of a transaction that is about them."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,6 +37,11 @@ class ReviewTransaction:
         if before is not None:
             query = query.where(_REVIEWS.version < before)
         return [_review(row) for row in await self._review_session.execute(query)]
+
+    async def reviewed_as(self, verdicts: Collection[Verdict], report_id: UUID, before: int) -> bool:
+        """Whether a version before number `before` has one of these verdicts."""
+        of_report = (_REVIEWS.report_id == report_id, _REVIEWS.version < before, _REVIEWS.verdict.in_(verdicts))
+        return bool((await self._review_session.execute(select(exists().where(*of_report)))).scalar())
 
     async def add_review(self, review: Review) -> bool:
         """Keep a version, and have the report's row say its verdict.

@@ -2,23 +2,26 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from radrelay_shared.auth import CurrentPrincipal, Principal
+from radrelay_shared.auth import CurrentPrincipal
 from radrelay_shared.database import Scope
 from radrelay_shared.events.models import DicomUid
-from radrelay_shared.http import Forbidden, problems
+from radrelay_shared.http import problems
 from report_service import erasing
+from report_service.api.administrators import check_administrator
 from report_service.api.dependencies import container_of
 from report_service.api.filters import PatientId
 from report_service.domain.erasure import Erasure, ErasureReason, Target
 from report_service.study_handlers import patient_hash
 
 router = APIRouter(prefix="/v1/erasures", tags=["erasures"])
+
+_REFUSAL: Final = "Only an administrator of the tenant erases."
 
 
 class ErasureState(StrEnum):
@@ -113,7 +116,7 @@ async def request_erasure(request: Request, principal: CurrentPrincipal, body: E
     Files, reports, reviews and pictures go. It is carried out soon after, and cannot be taken back. What is not there
     is erased already.
     """
-    _check_administrator(principal)
+    check_administrator(principal, _REFUSAL)
     container, scope = container_of(request), Scope.of(principal)
     if isinstance(body, PatientErasureIn):
         hashed = patient_hash(body.patient_id, scope, container.patients)
@@ -127,17 +130,7 @@ async def request_erasure(request: Request, principal: CurrentPrincipal, body: E
 @router.get("/{erasure_id}", responses=problems({403: "`not_tenant_admin`", 404: "`erasure_not_found`"}))
 async def get_erasure(request: Request, principal: CurrentPrincipal, erasure_id: UUID) -> ErasureOut:
     """How an erasure stands."""
-    _check_administrator(principal)
+    check_administrator(principal, _REFUSAL)
     return ErasureOut.of(
         await erasing.get_erasure(erasure_id, scope=Scope.of(principal), store=container_of(request).erasures)
     )
-
-
-def _check_administrator(principal: Principal) -> None:
-    """Go on only with an administrator.
-
-    Raises:
-        Forbidden: the caller is none.
-    """
-    if not principal.is_tenant_admin:
-        raise Forbidden(code="not_tenant_admin", detail="Only an administrator of the tenant erases.")

@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     HEATMAP_READ = "heatmap.read"
     DOCUMENT_READ = "document.read"
     """The visual report, with its pictures."""
+    FHIR_READ = "fhir.read"
+    """The report was downloaded as FHIR resources."""
     LINK_MADE = "link.made"
     """A link was given out that shows a picture, for minutes, to whoever has it; reads through it are recorded too."""
     SOURCE_READ = "source.read"

@@ -14,27 +14,20 @@ from report_service.domain.pictures import PictureKind
 from report_service.domain.report import Report
 from report_service.domain.review import Label
 from report_service.domain.wording import (
+    LABELS,
+    UNREVIEWED,
     URGENCY,
+    VERDICTS,
     calibration_words,
     heat_words,
     moment,
     percent,
     statement_of,
+    summary_of,
 )
 
 LANGUAGE: Final = "en"
 SHOWN: Final = (PictureKind.IMAGE, PictureKind.OVERLAY)
-_VERDICTS: Final = {
-    Verdict.AGREE: "Agrees with the model",
-    Verdict.DISAGREE: "Disagrees with the model",
-    Verdict.UNSURE: "Is unsure",
-}
-_LABELS: Final = {
-    Label.FINDING_PRESENT: "The finding is present.",
-    Label.FINDING_ABSENT: "The finding is absent.",
-    Label.OTHER_FINDING: "The finding is absent, and there is another that matters.",
-    Label.NOT_ASSESSABLE: "The image does not let it be told.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +112,7 @@ def visual_report(report: Report, figures: tuple[Figure, ...], review: ShownRevi
         language=LANGUAGE,
         notice=report.notice,
         statement=statement_of(report),
-        summary=f"Probability {percent(report.probability)}, confidence {percent(report.confidence)}",
+        summary=summary_of(report),
         positive=report.positive,
         urgency=report.urgency.value,
         urgency_words=URGENCY[report.urgency],
@@ -174,9 +167,9 @@ def _result(report: Report) -> Table:
 
 def _review(review: ShownReview | None) -> Table:
     if review is None:
-        return Table("Review by a clinician", (Row("Review", "Nobody has reviewed this report yet."),))
-    rows = [Row("Verdict", _VERDICTS[review.verdict])]
-    rows += [Row("Label", _LABELS[review.label])]
+        return Table("Review by a clinician", (Row("Review", UNREVIEWED),))
+    rows = [Row("Verdict", VERDICTS[review.verdict])]
+    rows += [Row("Label", LABELS[review.label])]
     rows += [Row("Note", review.note)] if review.note else []
     rows += [Row("Reviewer", review.reviewer), Row("Reviewed", moment(review.reviewed_at))]
     return Table("Review by a clinician", tuple(rows))

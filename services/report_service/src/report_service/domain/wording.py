@@ -6,14 +6,27 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from radrelay_shared.events import Urgency
+from radrelay_shared.events import Urgency, Verdict
 from report_service.domain.report import Report
+from report_service.domain.review import Label
 
 URGENCY: Final = {
     Urgency.STAT: "Stat: read it at once.",
     Urgency.URGENT: "Urgent: read it before routine images.",
     Urgency.ROUTINE: "Routine: read it in its turn.",
 }
+VERDICTS: Final = {
+    Verdict.AGREE: "Agrees with the model",
+    Verdict.DISAGREE: "Disagrees with the model",
+    Verdict.UNSURE: "Is unsure",
+}
+LABELS: Final = {
+    Label.FINDING_PRESENT: "The finding is present.",
+    Label.FINDING_ABSENT: "The finding is absent.",
+    Label.OTHER_FINDING: "The finding is absent, and there is another that matters.",
+    Label.NOT_ASSESSABLE: "The image does not let it be told.",
+}
+UNREVIEWED: Final = "Nobody has reviewed this report yet."
 _UNCALIBRATED: Final = (
     "Calibration did not change the network's own score here, or the model has none. Nothing in this report says how "
     "often images with such a score show {finding}: read the probability as a score that puts images in order, not as "
@@ -40,6 +53,11 @@ _HORIZONTAL: Final = ("left", "centre", "right")
 def statement_of(report: Report) -> str:
     """What the model says of the image."""
     return f"{_capitalised(report.finding)}: {'suspected' if report.positive else 'not suspected'}"
+
+
+def summary_of(report: Report) -> str:
+    """How sure the model is."""
+    return f"Probability {percent(report.probability)}, confidence {percent(report.confidence)}"
 
 
 def percent(share: float) -> str:
