@@ -20,7 +20,7 @@ BENCH ?=
 FILES ?= 20000
 SEED  ?= 1
 
-.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
+.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,14 @@ down: setup ## Stop the embedded stack; its data stays
 	@$(BIN)/radrelay down
 
 # Each process has servers of its own; end-to-end tests come first, since they are the longest.
-test: setup browser ## Run every test on the embedded stack, in as many processes as JOBS says (2)
+test: setup browser promtool ## Run every test on the embedded stack, in as many processes as JOBS says (2)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 browser: ## Install Chromium for the tests of the frontend, on Debian as root; elsewhere they are skipped without one
 	@deploy/local/install-chromium
+
+promtool: setup ## Get promtool for the tests of the alert rules, on Debian; elsewhere they are skipped without one
+	@deploy/local/install-promtool
 
 test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer than make test does (EXAMPLES=200 requests an operation)
 	$(BIN)/python -m pytest tests/integration --api-examples $(EXAMPLES) -k test_contract
@@ -68,6 +71,7 @@ check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI
 	$(BIN)/lint-imports
 	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
 	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --check docs/api || exit 1; done
+	$(BIN)/python -m radrelay_local.prometheus_rules --check deploy/observability
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -76,6 +80,9 @@ format: setup ## Format and fix what can be fixed
 schemas: setup ## Write the JSON Schemas of the events to shared/contracts and the OpenAPI documents to docs/api
 	$(BIN)/python -m radrelay_shared.events.schemas --write shared/contracts
 	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --write docs/api || exit 1; done
+
+observability: setup ## Write the alert rules for Kubernetes from deploy/observability/rules
+	$(BIN)/python -m radrelay_local.prometheus_rules --write deploy/observability
 
 bench: bench-inference bench-ingest bench-dashboard bench-reports ## Run every benchmark
 

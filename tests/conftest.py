@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from radrelay_local.stack import start_infrastructure, start_stack
+from support.otlp import Receiver, receiving
 from support.stack import Infrastructure, ProvisionedDatabases, RunningStack, provisioned_databases
 from support.tenants import tenants_on
 from support.tokens import TestIssuer, run_issuer
@@ -52,9 +53,19 @@ def provisioned(infra: Infrastructure) -> ProvisionedDatabases:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def telemetry() -> Iterator[Receiver]:
+    """Gets the spans of `stack`."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, telemetry: Receiver) -> Iterator[RunningStack]:
     """Everything: infrastructure, services, edge and token issuer."""
     folder = tmp_path_factory.mktemp("stack")
+    # Processes take the environment of whoever starts them.
+    for service in ("INGEST", "INFERENCE", "REPORT", "DASHBOARD"):
+        os.environ[f"RADRELAY_{service}_OBSERVABILITY__OTLP_ENDPOINT"] = telemetry.endpoint
     with start_stack(folder, prefer_usual_ports=False) as running, tenants_on(running.objects):
         yield running
 

@@ -73,7 +73,7 @@ class InMemoryReportUnit:
                 added.add(report.report_id)
         return added
 
-    async def announce(self, *events: Event[ReportCreated]) -> None:
+    async def announce(self, *events: Event[ReportCreated], traceparents: Sequence[str | None] | None = None) -> None:
         """Keep the events."""
         self.state = replace(self.state, outbox=(*self.state.outbox, *events))
 

@@ -3,12 +3,28 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
+
+from opentelemetry.trace import SpanContext, get_current_span
+
+from radrelay_shared.observability import get_tracer, place_of_work_for
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+
+_SIZE: Final = "radrelay.round.size"
+_tracer = get_tracer(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[ItemT, ResultT]):
+    item: ItemT
+    result: asyncio.Future[ResultT]
+    span: SpanContext
+    """Of whoever waits."""
 
 
 class Gathering(Generic[KeyT, ItemT, ResultT]):
@@ -23,16 +39,19 @@ class Gathering(Generic[KeyT, ItemT, ResultT]):
         work: Callable[[KeyT, Sequence[ItemT]], Awaitable[Sequence[ResultT | Exception]]],
         *,
         at_once: int,
+        name: str,
     ) -> None:
         """`work` gives a result or an error for each item, in their order; what it raises is everybody's error.
 
         Args:
             work: takes from one to `at_once` items.
             at_once: the size of the largest round.
+            name: of the span of a round, which belongs where `place_of_work_for` says.
         """
+        self._name = name
         self._work = work
         self._at_once = at_once
-        self._waiting: dict[KeyT, deque[tuple[ItemT, asyncio.Future[ResultT]]]] = {}
+        self._waiting: dict[KeyT, deque[_Waiting[ItemT, ResultT]]] = {}
         self._rounds: dict[KeyT, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -50,7 +69,8 @@ class Gathering(Generic[KeyT, ItemT, ResultT]):
             Exception: what went wrong with this item, or with its whole round.
         """
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, deque()).append((item, result))
+        waiting = _Waiting(item, result, get_current_span().get_span_context())
+        self._waiting.setdefault(key, deque()).append(waiting)
         if key not in self._rounds:
             self._rounds[key] = asyncio.create_task(self._run(key))
         return await result
@@ -58,25 +78,30 @@ class Gathering(Generic[KeyT, ItemT, ResultT]):
     async def _run(self, key: KeyT) -> None:
         """Work on what waits until nothing does; nothing can come between the last look and the end."""
         waiting = self._waiting[key]
-        together: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
+        together: list[_Waiting[ItemT, ResultT]] = []
         try:
             while waiting:
                 together = [waiting.popleft() for _ in range(min(len(waiting), self._at_once))]
-                outcomes = await self._round(key, [item for item, _ in together])
-                for (_, result), outcome in zip(together, outcomes, strict=True):
-                    _settle(result, outcome)
+                outcomes = await self._round(key, together)
+                for each, outcome in zip(together, outcomes, strict=True):
+                    _settle(each.result, outcome)
         except BaseException as error:  # the process is about to end: nobody may be left waiting
-            for _, result in (*together, *waiting):
-                _settle(result, error)
+            for each in (*together, *waiting):
+                _settle(each.result, error)
             raise
         finally:
             del self._waiting[key], self._rounds[key]
 
-    async def _round(self, key: KeyT, items: Sequence[ItemT]) -> Sequence[ResultT | Exception]:
-        try:
-            return await self._work(key, items)
-        except Exception as error:  # noqa: BLE001  # raised by everybody who waits for this round
-            return [error] * len(items)
+    async def _round(self, key: KeyT, together: Sequence["_Waiting[ItemT, ResultT]"]) -> Sequence[ResultT | Exception]:
+        # Not below the span of whoever came first, which the task of the rounds was begun in.
+        place, links = place_of_work_for([each.span for each in together])
+        with _tracer.start_as_current_span(self._name, context=place, links=links) as span:
+            span.set_attribute(_SIZE, len(together))
+            try:
+                return await self._work(key, [each.item for each in together])
+            except Exception as error:  # noqa: BLE001  # raised by everybody who waits for this round
+                span.record_exception(error)
+                return [error] * len(together)
 
 
 def _settle(result: asyncio.Future[ResultT], outcome: ResultT | BaseException) -> None:

@@ -59,6 +59,8 @@ class Sandbox:
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._preload = list(preload)
+        for cause in ("died", "hung", "pool_broken"):
+            SANDBOX_LOSSES.labels(cause)
         self._pool = self._make_pool()
 
     async def __aenter__(self) -> Self:

@@ -168,7 +168,7 @@ async def test_what_was_not_announced_when_the_worker_went_is_announced_by_the_n
     open_worker: OpenWorker, database: Database, js: JetStreamContext
 ) -> None:
     tenant = new_tenant()
-    consumer = ResultConsumer(PostgresReportStore(database), lambda: datetime.now(UTC))
+    consumer = ResultConsumer(PostgresReportStore(database), lambda: datetime.now(UTC), str)
     await consumer.handle(Delivery(inference_completed(tenant=tenant), "subject", attempt=1))
     assert await announced(js, tenant) == []
     async with working(open_worker):

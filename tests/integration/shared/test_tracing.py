@@ -78,7 +78,9 @@ async def test_the_consumers_span_belongs_to_the_trace_that_wrote_the_outbox_row
 
     trace_id = request.get_span_context().trace_id
     by_name = {span.name: span for span in spans.get_finished_spans() if _trace_id(span) == trace_id}
-    sent, processed = by_name["send routine"], by_name[f"process {durable.name}"]
+    sent, processed = (
+        by_name[f"{operation} radrelay.v1.{{tenant}}.instance.stored.routine"] for operation in ("send", "process")
+    )
     assert sent.parent is not None
     assert sent.parent.span_id == request.get_span_context().span_id
     assert processed.parent is not None

@@ -115,21 +115,21 @@ def delivery_of(event: Event[Any]) -> Delivery:
 
 
 async def test_the_consumer_turns_an_impossible_result_into_poison_with_its_reason(store: InMemoryReportStore) -> None:
-    consumer = ResultConsumer(store, lambda: NOW)
+    consumer = ResultConsumer(store, lambda: NOW, str)
     with pytest.raises(Poison) as caught:
         await consumer.handle(delivery_of(inference_completed(source_key="globex/x.dcm")))
     assert caught.value.reason == "foreign_object_key"
 
 
 async def test_the_consumer_refuses_events_that_are_no_results(store: InMemoryReportStore) -> None:
-    consumer = ResultConsumer(store, lambda: NOW)
+    consumer = ResultConsumer(store, lambda: NOW, str)
     with pytest.raises(Poison) as caught:
         await consumer.handle(delivery_of(report_created()))
     assert caught.value.reason == "unexpected_event"
 
 
 async def test_results_that_come_together_go_into_one_transaction(store: InMemoryReportStore) -> None:
-    consumer = ResultConsumer(store, lambda: NOW)
+    consumer = ResultConsumer(store, lambda: NOW, str)
     events = [inference_completed() for _ in range(20)]
     await asyncio.gather(*(consumer.handle(delivery_of(event)) for event in [*events, events[3]]))
     assert len(store.state.reports) == len(store.outbox) == 20
@@ -139,7 +139,7 @@ async def test_results_that_come_together_go_into_one_transaction(store: InMemor
 async def test_a_result_that_no_database_takes_keeps_its_neighbours_back_once_only(store: InMemoryReportStore) -> None:
     events = [inference_completed() for _ in range(5)]
     poison, *neighbours = events
-    consumer = ResultConsumer(Choking(store, poison.id), lambda: NOW)
+    consumer = ResultConsumer(Choking(store, poison.id), lambda: NOW, str)
 
     async def handle(attempt: int) -> list[BaseException | None]:
         deliveries = [Delivery(event, "radrelay.v1.acme.inference.completed", attempt) for event in events]

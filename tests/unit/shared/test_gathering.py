@@ -29,7 +29,7 @@ async def begun(work: Work, rounds: int = 1) -> None:
 
 async def test_what_comes_during_a_round_goes_in_the_next_one_up_to_its_limit() -> None:
     work = Work()
-    async with Gathering(work, at_once=2) as gathering:
+    async with Gathering(work, at_once=2, name="work") as gathering:
         first = asyncio.create_task(gathering.do("a", 2))
         await begun(work)
         others = [asyncio.create_task(gathering.do("a", item)) for item in (4, 6, 8)]
@@ -40,7 +40,7 @@ async def test_what_comes_during_a_round_goes_in_the_next_one_up_to_its_limit() 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
     work = Work()
-    async with Gathering(work, at_once=2) as gathering:
+    async with Gathering(work, at_once=2, name="work") as gathering:
         tasks = [asyncio.create_task(gathering.do(key, 2)) for key in ("a", "b")]
         await begun(work, rounds=2)
         work.gate.set()
@@ -50,7 +50,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 async def test_an_item_has_its_own_error_and_a_spoilt_round_is_everybodys() -> None:
     work = Work()
     work.gate.set()
-    async with Gathering(work, at_once=9) as gathering:
+    async with Gathering(work, at_once=9, name="work") as gathering:
         mixed = await asyncio.gather(*(gathering.do("a", item) for item in (1, 2)), return_exceptions=True)
         assert isinstance(mixed[0], ValueError)
         assert mixed[1] == 4
@@ -61,7 +61,7 @@ async def test_an_item_has_its_own_error_and_a_spoilt_round_is_everybodys() -> N
 
 async def test_who_goes_away_changes_nothing_for_the_others_and_leaving_waits_for_the_last_round() -> None:
     work = Work()
-    async with Gathering(work, at_once=9) as gathering:
+    async with Gathering(work, at_once=9, name="work") as gathering:
         gone = asyncio.create_task(gathering.do("a", 2))
         await begun(work)
         gone.cancel()

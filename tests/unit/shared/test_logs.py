@@ -44,4 +44,13 @@ def test_an_exception_stays_within_its_line(output: io.StringIO) -> None:
     except ValueError:
         logging.getLogger("probe").exception("failed")
     [line] = output.getvalue().splitlines()
-    assert "what went wrong" in json.loads(line)["exc_info"]
+    assert json.loads(line)["exc_info"].startswith("ValueError\n  at unit/shared/test_logs.py:")
+    assert "what went wrong" not in line
+
+
+def test_libraries_that_quote_what_they_read_say_nothing(output: io.StringIO) -> None:
+    logging.getLogger("pydicom").warning("Invalid value: DOE^JANE")
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: ValueError('DOE^JANE')")
+    [line] = output.getvalue().splitlines()
+    assert json.loads(line)["message"] == "Task exception was never retrieved"
+    assert "DOE" not in line

@@ -19,6 +19,7 @@ COUNTED_FROM: dict[Durable, tuple[type[EventData], ...]] = {
 
 def handler_of(durable: Durable, counts: CountStore) -> Handle:
     """What handles the deliveries of a durable."""
+    metrics.expect(each.event_type() for each in COUNTED_FROM[durable])
     return partial(_handle, durable, counts)
 
 

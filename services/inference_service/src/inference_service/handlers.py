@@ -12,7 +12,16 @@ from inference_service.announcements import Scored
 from inference_service.domain.selection import OutsideIntendedUse, Selection, select_models
 from inference_service.domain.triage import decisive_frame
 from inference_service.imaging import PreparedFrame
-from inference_service.metrics import CANCELLED, COMPLETED, FAILED, QUEUE_WAIT_S, SHADOWED, STAGE_S
+from inference_service.metrics import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    OBJECT_MISSING,
+    QUEUE_WAIT_S,
+    RETRIES_EXHAUSTED,
+    SHADOWED,
+    STAGE_S,
+)
 from inference_service.ports import ModelChanged, ModelFault, Ports
 from inference_service.wire import ImageResult, ModelInfo
 from radrelay_imaging import Refusal, RefusalReason
@@ -21,8 +30,6 @@ from radrelay_shared.messaging import Delivery
 from radrelay_shared.objects import ObjectNotFound, keys
 from radrelay_shared.observability import get_tracer
 
-RETRIES_EXHAUSTED: Final = "retries_exhausted"
-OBJECT_MISSING: Final = "object_missing"
 _MODEL_CHANGES: Final = 3
 
 _log = logging.getLogger(__name__)
@@ -46,7 +53,7 @@ async def screen_instance(delivery: Delivery, ports: Ports) -> None:
         return
     started_at = datetime.now(UTC)
     queue_wait_s = max(0.0, (started_at - delivery.event.time).total_seconds())
-    QUEUE_WAIT_S.observe(queue_wait_s)
+    QUEUE_WAIT_S.labels(stored.priority).observe(queue_wait_s)
     await ports.events.publish(announcements.started(delivery, started_at))
     try:
         selection, frames, shown = await _score(stored, ports)

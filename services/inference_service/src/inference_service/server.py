@@ -7,6 +7,7 @@ BentoML gathers single requests into batches (`batchable=True`). A request carri
 import logging
 import multiprocessing
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, Self
@@ -14,8 +15,11 @@ from typing import Any, Final, Self
 import bentoml
 import numpy as np
 import numpy.typing as npt
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BadInput
-from prometheus_client import Histogram
+from opentelemetry.semconv.attributes.http_attributes import HTTP_ROUTE
+from opentelemetry.trace import SpanContext, get_current_span, get_tracer_provider
+from opentelemetry.util.http import parse_excluded_urls
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,16 +28,20 @@ from inference_service.batching import never_hold_requests
 from inference_service.bundles import Bundle, BundleError, load_bundle
 from inference_service.engine.choice import RuntimeRefused
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine, verify_start
+from inference_service.serving_metrics import BATCH_IMAGES, BATCH_S, COLD_START_S
 from inference_service.settings import BatchingSettings, ServerSettings
-from radrelay_shared.observability import configure
+from radrelay_shared.observability import configure, get_tracer, place_of_work_for, use_stable_http_conventions
 
 _BATCHING: Final = BatchingSettings()
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+PROCESS: Final = "model-server"
 
-BATCH_S = Histogram("radrelay_model_batch_seconds", "Time that one batch took in the runtime")
-BATCH_IMAGES = Histogram(
-    "radrelay_model_batch_images", "Images in one batch", buckets=[1, 2, 4, 8, 16, 32, 64, 128, 256]
-)
+_tracer = get_tracer(__name__)
+
+# BentoML would record spans of its own, which nobody gets, as parents of ours; so they go where ours go.
+BentoMLContainer.tracer_provider.set(get_tracer_provider())
+BentoMLContainer.tracing_excluded_urls.set(parse_excluded_urls("livez,readyz,healthz,metrics"))
+use_stable_http_conventions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Submission:
     image_cyx: npt.NDArray[np.uint8]
     digest: str
     """Of the model that it was prepared for."""
+    span: SpanContext
+    """Of its request."""
 
 
 class ImageUpload(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML leaves it untyped
@@ -73,7 +83,11 @@ class ImageUpload(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML leaves
             image_cyx = wire.decode_image(bytes(body))
         except ValueError as error:
             raise BadInput(f"the body is no image: {error}") from error
-        return cls(images=[Submission(image_cyx, request.headers.get(wire.MODEL_DIGEST_HEADER, ""))])
+        span = get_current_span()
+        span.set_attribute(HTTP_ROUTE, wire.SCREEN_PATH)
+        span.update_name(f"POST {wire.SCREEN_PATH}")
+        digest = request.headers.get(wire.MODEL_DIGEST_HEADER, "")
+        return cls(images=[Submission(image_cyx, digest, span.get_span_context())])
 
 
 class ImageAnswer(bentoml.IODescriptor):  # type: ignore[misc]  # the same
@@ -95,8 +109,9 @@ class Screening:
     """Holds models, warmed up before the port answers, and screens batches of images with them."""
 
     def __init__(self) -> None:
+        started = perf_counter()
         settings = ServerSettings()
-        configure("inference-server", settings.observability)
+        configure(PROCESS, settings.observability)
         _log_as_we_do("bentoml")
         never_hold_requests()
         self._engines: dict[str, ScreeningEngine] = {}
@@ -107,6 +122,7 @@ class Screening:
             self._engines[bundle.digest] = engine
             models.append(describe(bundle, role, engine))
         self._catalogue = wire.Catalogue(models=tuple(models), max_batch_size=_BATCHING.max_batch_size)
+        COLD_START_S.observe(perf_counter() - started)
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]  # the same
     @staticmethod
@@ -142,14 +158,25 @@ class Screening:
             own = [index for index, image in enumerate(images) if image.digest == digest]
             if not own:
                 continue
-            started = perf_counter()
-            outcomes = engine.screen([images[index].image_cyx for index in own])
-            batch_s = perf_counter() - started
-            BATCH_S.observe(batch_s)
-            BATCH_IMAGES.observe(len(own))
+            outcomes, batch_s = _screen_batch(engine, [images[index] for index in own])
             for index, outcome in zip(own, outcomes, strict=True):
                 answers[index] = _answer(outcome, engine, digest=digest, batch_s=batch_s, batch_size=len(own))
         return answers
+
+
+def _screen_batch(
+    engine: ScreeningEngine, images: Sequence[Submission]
+) -> tuple[Sequence[ImageScore | ImageFault], float]:
+    """The outcomes, and how long they took."""
+    place, links = place_of_work_for([image.span for image in images])
+    with _tracer.start_as_current_span("screen batch", context=place, links=links) as span:
+        span.set_attribute("radrelay.batch.size", len(images))
+        started = perf_counter()
+        outcomes = engine.screen([image.image_cyx for image in images])
+        batch_s = perf_counter() - started
+    BATCH_S.observe(batch_s)
+    BATCH_IMAGES.observe(len(images))
+    return outcomes, batch_s
 
 
 def _verify_or_exit() -> None:

@@ -31,7 +31,7 @@ from ingest_service.domain.quota import Amounts
 from ingest_service.domain.reconciling import ObjectRecord, Shelf
 from radrelay_shared.audit.ports import AuditTransaction
 from radrelay_shared.database import Scope
-from radrelay_shared.events import Event
+from radrelay_shared.events import Event, Urgency
 from radrelay_shared.objects import ObjectStore
 
 
@@ -269,6 +269,15 @@ class Answers(Protocol):
         """Forget a request that got no answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The unfinished images of a lane."""
+
+    number: int
+    oldest_since: datetime
+    """When the oldest was received, or where it was sent again, when something last became of it."""
+
+
 class Survey(Protocol):
     """What the sweeper sees across tenants."""
 
@@ -277,6 +286,9 @@ class Survey(Protocol):
 
     async def overdue(self, before: datetime, limit: int) -> Sequence[Overdue]:
         """Images that have been queued or processing, unchanged, since before the given time."""
+
+    async def unfinished(self) -> Mapping[Urgency, Unfinished]:
+        """Images that are queued or processing, in the lanes that have any."""
 
     async def expired_files(self, now: datetime, limit: int) -> Sequence[RejectedFile]:
         """Rejected files that are kept no longer."""

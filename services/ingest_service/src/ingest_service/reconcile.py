@@ -22,6 +22,7 @@ from ingest_service.adapters.survey import PostgresSurvey
 from ingest_service.domain.reconciling import Finding, FindingKind
 from ingest_service.handlers.reconciling import Reconciler, Reconciliation
 from ingest_service.settings import IngestSettings
+from radrelay_shared.errors import ConfigurationError
 from radrelay_shared.objects import S3ObjectStore
 
 LEFT: Final = 1
@@ -37,12 +38,12 @@ async def reconcile(settings: IngestSettings, chosen: argparse.Namespace) -> Asy
     wrong store is set, or a backup was restored, than that so much is amiss.
 
     Raises:
-        ValueError: no system role is set.
+        ConfigurationError: no system role is set.
         Exception: whatever a store that is away raises.
     """
     urls = settings.database
     if urls.system_url is None:
-        raise ValueError("RADRELAY_INGEST_DATABASE__SYSTEM_URL is not set")
+        raise ConfigurationError("RADRELAY_INGEST_DATABASE__SYSTEM_URL is not set")
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(urls.app(pool_size=2))
         system_database = await stack.enter_async_context(urls.system(pool_size=1))

@@ -144,6 +144,8 @@ class IngestSettings(ServiceSettings):
     rejected_retention_s: float = Field(default=7 * 24 * 3600.0, gt=0)
     """A rejected file is kept so long to be looked into."""
     sweep_interval_s: float = Field(default=30.0, gt=0)
+    observe_interval_s: float = Field(default=10.0, gt=0)
+    """How often the worker counts unfinished cases and dead letters for its metrics."""
     taking_in_interval_s: float = Field(default=1.0, gt=0)
     """How often the worker looks for resumable uploads that have come whole."""
     taking_in_lease_s: float = Field(default=60.0, gt=0)

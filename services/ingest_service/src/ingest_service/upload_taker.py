@@ -10,8 +10,10 @@ from ingest_service.adapters.outages import OUTAGES, is_outage
 from ingest_service.domain.resumable import ClaimedUpload
 from ingest_service.handlers.taking_in import TakingIn, remove_parts, take_in
 from ingest_service.upload_ports import UploadQueue
+from radrelay_shared.observability import context_of, get_tracer
 
 _log = logging.getLogger(__name__)
+_tracer = get_tracer(__name__)
 
 
 class UploadTaker:
@@ -62,8 +64,9 @@ class UploadTaker:
 
     async def _work(self, claim: ClaimedUpload) -> bool:
         """Take it in, and return whether it was ours to the end."""
-        await take_in(self._means, claim)
-        return await self._queue.end(claim, datetime.now(UTC))
+        with _tracer.start_as_current_span("take in upload", context=context_of(claim.traceparent)):
+            await take_in(self._means, claim)
+            return await self._queue.end(claim, datetime.now(UTC))
 
     async def _renew(self, claim: ClaimedUpload) -> None:
         """Return when somebody else has it: this process was away for longer than its lease."""

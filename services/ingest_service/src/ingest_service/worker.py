@@ -16,6 +16,7 @@ from ingest_service.adapters.resumable import PostgresUploadQueue
 from ingest_service.adapters.survey import PostgresSurvey
 from ingest_service.bootstrap import open_intake
 from ingest_service.handlers.erasing import apply_erasure_request, apply_report_erased, remove_leftovers
+from ingest_service.handlers.observing import observe_unfinished
 from ingest_service.handlers.progress import apply_dead_letter, apply_failure, apply_report, apply_start
 from ingest_service.handlers.sweeping import (
     close_idle,
@@ -30,6 +31,7 @@ from ingest_service.relay import run_relay
 from ingest_service.settings import IngestSettings
 from ingest_service.upload_taker import UploadTaker
 from radrelay_shared.audit.heads import HeadPublisher
+from radrelay_shared.errors import ConfigurationError
 from radrelay_shared.events import ErasureRequested, InferenceFailed, InferenceStarted, ReportErased
 from radrelay_shared.messaging import (
     Consumer,
@@ -40,7 +42,8 @@ from radrelay_shared.messaging import (
     durables,
     ensure_topology,
 )
-from radrelay_shared.messaging.deadletters import DURABLE, REASON
+from radrelay_shared.messaging.connection import is_broker_outage
+from radrelay_shared.messaging.deadletters import DURABLE, REASON, count_dead_letters
 from radrelay_shared.objects import S3ObjectStore
 from radrelay_shared.periodic import every
 from radrelay_shared.process import Jobs, run_worker
@@ -90,7 +93,7 @@ async def start(settings: IngestSettings, stop: asyncio.Event) -> AsyncIterator[
     """Open what the worker needs, and yield its jobs and readiness checks."""
     urls = settings.database
     if urls.system_url is None:
-        raise ValueError("RADRELAY_INGEST_DATABASE__SYSTEM_URL is not set")
+        raise ConfigurationError("RADRELAY_INGEST_DATABASE__SYSTEM_URL is not set")
     async with AsyncExitStack() as stack:
         nc = await stack.enter_async_context(connect(settings.nats, name=NAME))
         js = nc.jetstream()
@@ -130,6 +133,8 @@ async def start(settings: IngestSettings, stop: asyncio.Event) -> AsyncIterator[
             *(consumer.run(stop) for consumer in consumers),
             run_relay(system_database, Publisher(js), stop),
             every(settings.sweep_interval_s, sweep, stop, is_outage=is_outage),
+            every(settings.observe_interval_s, partial(observe_unfinished, survey), stop, is_outage=is_outage),
+            every(settings.observe_interval_s, partial(count_dead_letters, js), stop, is_outage=is_broker_outage),
             every(pace_s, partial(heads.publish, pace_s), stop, is_outage=is_outage),
             *(
                 every(settings.taking_in_interval_s, partial(taker.take_all, stop), stop, is_outage=is_outage)

@@ -13,6 +13,7 @@ from radrelay_shared.audit.ports import ReadLog
 from radrelay_shared.audit.trail import open_trail
 from radrelay_shared.auth import TokenVerifier
 from radrelay_shared.database import Database
+from radrelay_shared.errors import ConfigurationError
 from radrelay_shared.http import RateLimiter
 from radrelay_shared.messaging import Consumer, broker_ready, connect, durables, ensure_topology
 from radrelay_shared.objects import ObjectStore, S3ObjectStore
@@ -97,17 +98,19 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
     """Open what the worker needs on `stack`, and return its jobs and readiness checks.
 
     Raises:
-        RuntimeError: no address for the system role, which the relay works as, is set.
+        ConfigurationError: no address for the system role, which the relay works as, is set.
     """
     if settings.database.system_url is None:
-        raise RuntimeError("RADRELAY_REPORT_DATABASE__SYSTEM_URL is not set")
+        raise ConfigurationError("RADRELAY_REPORT_DATABASE__SYSTEM_URL is not set")
     database = await stack.enter_async_context(settings.database.app())
     system = await stack.enter_async_context(settings.database.system(pool_size=2, max_overflow=1))
     client = await stack.enter_async_context(connect(settings.nats, name="report-worker"))
     js = client.jetstream()
     await ensure_topology(js, settings.nats.streams)
     reports = PostgresReportStore(database)
-    results = await stack.enter_async_context(ResultConsumer(reports, partial(datetime.now, UTC)))
+    results = await stack.enter_async_context(
+        ResultConsumer(reports, partial(datetime.now, UTC), settings.observability.tenant_label)
+    )
     consumer = Consumer(js, durables.REPORT_RESULTS, results.handle, max_in_flight=settings.max_in_flight)
     heads = HeadPublisher("report", reports, system, CHAIN)
     objects = await stack.enter_async_context(S3ObjectStore(settings.objects))

@@ -1,6 +1,7 @@
 """Results in: one delivery of `inference.completed` becomes a report, or a dead letter where it never can."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Final, Self
 from radrelay_shared.events import Event, InferenceCompleted
 from radrelay_shared.gathering import Gathering
 from radrelay_shared.messaging import Delivery, Poison
+from radrelay_shared.observability import current_traceparent
 from report_service import metrics
 from report_service.domain.report import ImpossibleResult, Report
 from report_service.handlers import Persisted, ReportStore, persist_reports
@@ -16,6 +18,13 @@ from report_service.handlers import Persisted, ReportStore, persist_reports
 _AT_ONCE: Final = 128
 
 _Outcome = tuple[Persisted, Report]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    event: Event[InferenceCompleted]
+    traceparent: str | None
+    """Of its delivery: its report goes on in that trace, whoever it is persisted together with."""
 
 
 class ResultConsumer:
@@ -26,10 +35,11 @@ class ResultConsumer:
     its neighbours from theirs.
     """
 
-    def __init__(self, reports: ReportStore, now: Callable[[], datetime]) -> None:
+    def __init__(self, reports: ReportStore, now: Callable[[], datetime], tenant_label: Callable[[str], str]) -> None:
+        self._tenant_label = tenant_label
         self._persist = partial(persist_reports, reports=reports, now=now)
-        self._rounds: Gathering[tuple[str, str], Event[InferenceCompleted], _Outcome] = Gathering(
-            self._round, at_once=_AT_ONCE
+        self._rounds: Gathering[tuple[str, str], _Result, _Outcome] = Gathering(
+            self._round, at_once=_AT_ONCE, name="persist reports"
         )
 
     async def __aenter__(self) -> Self:
@@ -52,16 +62,16 @@ class ResultConsumer:
             raise Poison("unexpected_event", f"{event.type} is no result")
         alone = event.id if delivery.attempt > 1 else ""
         try:
-            outcome, report = await self._rounds.do((event.tenant, alone), event)
+            outcome, report = await self._rounds.do((event.tenant, alone), _Result(event, current_traceparent()))
         except ImpossibleResult as error:
             raise Poison(error.reason, error.detail) from error
         metrics.RESULTS.labels(outcome=outcome).inc()
-        if outcome is Persisted.CREATED:
+        if outcome is Persisted.CREATED and event.data.submission == 1:
             turnaround = report.created_at - report.received_at
-            metrics.TURNAROUND_S.labels(urgency=report.urgency).observe(turnaround.total_seconds())
+            lane = event.data.priority or metrics.UNKNOWN_LANE
+            metrics.TURNAROUND_S.labels(lane, self._tenant_label(event.tenant)).observe(turnaround.total_seconds())
 
-    async def _round(
-        self, key: tuple[str, str], events: Sequence[Event[InferenceCompleted]]
-    ) -> Sequence[_Outcome | Exception]:
+    async def _round(self, key: tuple[str, str], results: Sequence[_Result]) -> Sequence[_Outcome | Exception]:
         tenant, _ = key
-        return await self._persist(tenant, events)
+        traceparents = {each.event.id: each.traceparent for each in results}
+        return await self._persist(tenant, [each.event for each in results], traceparents=traceparents)

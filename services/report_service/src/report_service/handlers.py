@@ -43,8 +43,8 @@ class ReportUnit(Protocol):
     async def add(self, *reports: Report) -> set[UUID]:
         """Keep reports; the identifiers of those whose image of that owner had none by that model."""
 
-    async def announce(self, *events: Event[ReportCreated]) -> None:
-        """Have the events published after, and only if, the transaction commits."""
+    async def announce(self, *events: Event[Any], traceparents: Sequence[str | None] | None = None) -> None:
+        """Have the events published after, and only if, the transaction commits; each in its trace, or that of now."""
 
     async def find(self, report_id: UUID) -> Report | None:
         """The report, or None where the scope has none of that identifier."""
@@ -96,9 +96,17 @@ async def persist_report(
 
 
 async def persist_reports(
-    tenant: str, events: Sequence[Event[InferenceCompleted]], *, reports: ReportStore, now: Callable[[], datetime]
+    tenant: str,
+    events: Sequence[Event[InferenceCompleted]],
+    *,
+    reports: ReportStore,
+    now: Callable[[], datetime],
+    traceparents: Mapping[str, str | None] | None = None,
 ) -> list[tuple[Persisted, Report] | ImpossibleResult]:
-    """What `persist_report` does, for several results of one tenant in one transaction; in their order."""
+    """What `persist_report` does, for several results of one tenant in one transaction; in their order.
+
+    `traceparents` has the span that each event, by its identifier, is handled in; that of now where it is not given.
+    """
     made = [_report_or_error(event, now()) for event in events]
     possible = [(event, each) for event, each in zip(events, made, strict=True) if isinstance(each, Report)]
     if possible:
@@ -117,12 +125,15 @@ async def persist_reports(
                 for event, report, is_erased in settled
             ]
             created = [
-                _announcement(report, event.data.priority)
+                (event, report)
                 for (event, _), (outcome, report) in zip(possible, outcomes, strict=True)
                 if outcome is Persisted.CREATED
             ]
             if created:
-                await unit.announce(*created)
+                await unit.announce(
+                    *(_announcement(report, event.data.priority) for event, report in created),
+                    traceparents=[traceparents[event.id] for event, _ in created] if traceparents else None,
+                )
     persisted = iter(outcomes if possible else ())
     return [next(persisted) if isinstance(each, Report) else each for each in made]
 

@@ -24,7 +24,9 @@ class GatheredReads:
     def __init__(self, store: AuditStore, service: str) -> None:
         self._store = store
         self._service = service
-        self._facts: Gathering[str, AuditFact, None] = Gathering(self._append, at_once=_AT_ONCE)
+        self._facts: Gathering[str, AuditFact, None] = Gathering(
+            self._append, at_once=_AT_ONCE, name="append audit records"
+        )
 
     async def __aenter__(self) -> Self:
         await self._facts.__aenter__()

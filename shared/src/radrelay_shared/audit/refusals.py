@@ -38,6 +38,8 @@ class RefusalLog:
         self._log = log
         self._service = service
         self._counts = FixedWindowRateLimiter(MemoryStorage())
+        for recorded in ("yes", "no"):
+            REFUSALS.labels(service, recorded)
 
     async def record(self, fact: AuditFact) -> None:
         """Return when the refusal is in the tenant's audit chain for good, or counted.

@@ -111,6 +111,8 @@ class OutboxRelay:
         self._publisher = publisher
         self._keep_s = keep_s
         self._service = channel_of(row).removesuffix("_outbox")
+        OUTBOX_RELAYED.labels(self._service)
+        OUTBOX_AGE_S.labels(self._service)
         self._wake = asyncio.Event()
         self._purge_at = 0.0
 

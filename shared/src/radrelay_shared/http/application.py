@@ -15,6 +15,7 @@ from radrelay_shared.http.content_coding import RefuseContentCodings
 from radrelay_shared.http.openapi import Application
 from radrelay_shared.http.problems import install_problem_handlers, problem_response
 from radrelay_shared.http.rate_limit_fields import RateLimitFields
+from radrelay_shared.observability import use_stable_http_conventions
 
 ReadinessCheck = Callable[[], Awaitable[None]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
@@ -23,7 +24,12 @@ READINESS_TIMEOUT_S = 3.0
 
 _log = logging.getLogger(__name__)
 # Once a process: several applications in one, as in tests, share the same metrics.
-_instrumentator = Instrumentator(excluded_handlers=["/livez", "/readyz", "/metrics"]).add(metrics.default())
+_instrumentator = Instrumentator(excluded_handlers=["/livez", "/readyz", "/metrics"]).add(
+    metrics.default(
+        latency_lowr_buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+        should_exclude_streaming_duration=True,
+    )
+)
 _health = APIRouter(include_in_schema=False)
 
 
@@ -74,6 +80,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     _instrumentator.instrument(app).expose(app, include_in_schema=False)
+    use_stable_http_conventions()
     excluded = ",".join(("livez", "readyz", "metrics", *untraced))
     FastAPIInstrumentor.instrument_app(app, excluded_urls=excluded, exclude_spans=["receive", "send"])
     return app

@@ -83,6 +83,7 @@ class RateLimiter:
                 ("writes", settings.user_writes, settings.tenant_writes),
             )
         }
+        RATE_LIMIT_STORE_FAILURES.labels(service)
         self._failures = _Limit("address-failures", parse(settings.address_failures))
         self._local = FixedWindowRateLimiter(MemoryStorage())
         self._pool = _pool(settings)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import nats
+import nats.errors
+import nats.js.errors
 from nats.aio.client import Client
 from pydantic import BaseModel, Field, SecretStr
 
@@ -67,3 +69,8 @@ async def connect(settings: NatsSettings, *, name: str) -> AsyncIterator[Client]
 async def broker_ready(client: Client) -> None:
     """Raise when the broker does not answer."""
     await client.flush(timeout=2)
+
+
+def is_broker_outage(error: BaseException) -> bool:
+    """Whether the broker is away, or cannot answer for now."""
+    return isinstance(error, (nats.errors.Error, nats.js.errors.Error, OSError))

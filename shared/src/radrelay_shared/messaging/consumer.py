@@ -13,18 +13,24 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from opentelemetry import propagate
-from opentelemetry.trace import SpanKind
+from opentelemetry.context import Context
+from opentelemetry.semconv._incubating.attributes.messaging_attributes import MESSAGING_CONSUMER_GROUP_NAME
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from radrelay_shared.events import Event, InvalidEvent, parse_event
+from radrelay_shared.messaging import conventions
+from radrelay_shared.messaging.attempts import Attempts
 from radrelay_shared.messaging.deadletters import DeadLetters
 from radrelay_shared.messaging.lanes import Lane, share
-from radrelay_shared.messaging.publisher import PublishError
+from radrelay_shared.messaging.publisher import MESSAGE_ID, PublishError
 from radrelay_shared.messaging.pulling import Puller
 from radrelay_shared.messaging.tenants import TenantWatch
 from radrelay_shared.messaging.topology import DEAD_LETTERS, Durable, LaneFamily, tenant_in
 from radrelay_shared.observability import get_tracer
 from radrelay_shared.observability.metrics import CONSUMED, HANDLING_S, IN_FLIGHT
 
+OUTCOMES: Final = ("done", "retried", "exhausted", "poison", "unsettled")
+"""What may become of a delivery; the third and fourth leave a dead letter."""
 _BACKOFF_FIRST_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 30.0
 
@@ -89,6 +95,7 @@ class Consumer:
         self._lanes: list[Lane[Puller]] = []
         self._watches: list[TenantWatch] = []
         for source in (sources,) if isinstance(sources, Durable) else sources:
+            _show_as_zero(source.label)
             lane = Lane[Puller]()
             self._lanes.append(lane)
             if isinstance(source, LaneFamily):
@@ -103,6 +110,7 @@ class Consumer:
         self._lingering: dict[Puller, asyncio.Task[list[Msg]]] = {}
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
+        self._attempts = Attempts()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish what is in hand and return.
@@ -181,21 +189,21 @@ class Consumer:
     async def _process(self, durable: Durable, message: Msg) -> None:
         attempt = message.metadata.num_delivered
         headers = dict(message.headers or {})
-        attributes = {
-            "messaging.system": "nats",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": message.subject,
-            "messaging.consumer.group.name": durable.label,
-        }
+        sent = propagate.extract(headers, context=Context())
         started = perf_counter()
         with (
             IN_FLIGHT.labels(durable=durable.label).track_inprogress(),
             _tracer.start_as_current_span(
-                f"process {durable.label}",
-                context=propagate.extract(headers),
+                conventions.span_name(conventions.PROCESS, message.subject),
+                context=sent,
                 kind=SpanKind.CONSUMER,
-                attributes=attributes,
-            ),
+                attributes={
+                    **conventions.attributes_of(conventions.PROCESS, message.subject, headers.get(MESSAGE_ID, "")),
+                    MESSAGING_CONSUMER_GROUP_NAME: durable.label,
+                    conventions.ATTEMPT: attempt,
+                },
+                links=self._attempts.before(message, attempt, sent),
+            ) as span,
         ):
             heartbeat = asyncio.ensure_future(_heartbeat(message, durable.ack_wait_s / 3))
             try:
@@ -206,6 +214,10 @@ class Consumer:
                 _log.warning("could not settle", extra={"durable": durable.label, "error": type(error).__name__})
             finally:
                 heartbeat.cancel()
+            span.set_attribute(conventions.OUTCOME, outcome)
+            if outcome != "done":
+                span.set_status(StatusCode.ERROR)
+        self._attempts.note(message, span.get_span_context(), comes_again=outcome in {"retried", "unsettled"})
         CONSUMED.labels(durable=durable.label, outcome=outcome).inc()
         HANDLING_S.labels(durable=durable.label).observe(perf_counter() - started)
 
@@ -223,6 +235,7 @@ class Consumer:
         except Exception as error:  # noqa: BLE001  # whatever a handler raises, the message is tried again or becomes a dead letter
             reason = type(error).__name__
             _log.exception("handling failed", extra={"durable": durable.label, "attempt": attempt})
+            get_current_span().record_exception(error)
             if attempt < durable.max_attempts:
                 await message.nak(delay=_backoff_s(attempt))
                 return "retried"
@@ -238,6 +251,13 @@ class Consumer:
         if durable.stream is not DEAD_LETTERS:  # a dead letter that cannot be read must not breed another
             await self._dead_letters.bury(durable, message, reason, detail)
         await message.term()
+
+
+def _show_as_zero(durable: str) -> None:
+    IN_FLIGHT.labels(durable)
+    HANDLING_S.labels(durable)
+    for outcome in OUTCOMES:
+        CONSUMED.labels(durable, outcome)
 
 
 def _read(message: Msg, attempt: int, headers: dict[str, str]) -> Delivery:

@@ -12,9 +12,11 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
+from opentelemetry import propagate
 
 from radrelay_shared.messaging.publisher import MESSAGE_ID, Publisher
 from radrelay_shared.messaging.topology import DEAD_LETTERS, ROOT, Durable, dead_letter_subject, tenant_in
+from radrelay_shared.observability.metrics import DEAD_LETTERS as DEAD_LETTERS_WAITING
 
 REASON: Final = "Radrelay-Reason"
 DETAIL: Final = "Radrelay-Detail"
@@ -40,6 +42,7 @@ class DeadLetters:
             PublishError: no receipt.
         """
         kept = {k: v for k, v in (message.headers or {}).items() if k not in {MESSAGE_ID, "Nats-Expected-Stream"}}
+        propagate.inject(kept)  # it follows from the attempt that gave the message up
         await self._publisher.publish_raw(
             dead_letter_subject(tenant_in(message.subject), durable),
             message.data,
@@ -53,6 +56,15 @@ class DeadLetters:
                 ATTEMPTS: str(message.metadata.num_delivered),
             },
         )
+
+
+async def count_dead_letters(js: JetStreamContext) -> None:
+    """Bring the metric of dead letters to what is so now.
+
+    Raises:
+        nats.js.errors.APIError, nats.errors.Error: the broker is away, or refuses.
+    """
+    DEAD_LETTERS_WAITING.set((await js.stream_info(DEAD_LETTERS.name)).state.messages)
 
 
 class NoDeadLetter(LookupError):

@@ -10,6 +10,7 @@ from opentelemetry import propagate
 from opentelemetry.trace import SpanKind
 
 from radrelay_shared.events import CONTENT_TYPE, Event
+from radrelay_shared.messaging import conventions
 from radrelay_shared.messaging.topology import subject_for
 from radrelay_shared.observability import get_tracer
 from radrelay_shared.observability.metrics import PUBLISHED
@@ -45,17 +46,11 @@ class Publisher:
         Raises:
             PublishError: no receipt.
         """
-        attributes = {
-            "messaging.system": "nats",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": subject,
-            "messaging.message.id": message_id,
-        }
         with _tracer.start_as_current_span(
-            f"send {subject.rsplit('.', 1)[-1]}",
+            conventions.span_name(conventions.SEND, subject),
             context=propagate.extract(dict(headers)),
             kind=SpanKind.PRODUCER,
-            attributes=attributes,
+            attributes=conventions.attributes_of(conventions.SEND, subject, message_id),
         ):
             sent = {**headers, MESSAGE_ID: message_id, "Content-Type": CONTENT_TYPE}
             propagate.inject(sent)

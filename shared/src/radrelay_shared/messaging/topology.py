@@ -96,6 +96,11 @@ class LaneFamily:
     subject: str
     """With `*` for the tenant."""
 
+    @property
+    def label(self) -> str:
+        """As of its durables."""
+        return self.name
+
     def durable(self, tenant: str) -> Durable:
         """The durable of one tenant.
 

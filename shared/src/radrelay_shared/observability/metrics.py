@@ -1,9 +1,13 @@
-"""Prometheus metrics of the shared plumbing; labels are bounded by the topology, never by tenants or identifiers."""
+"""Prometheus metrics of the shared plumbing; labels are bounded by the topology, never by tenants or identifiers.
+
+Whoever counts something shows it as zero from the start: an alert sees no change in what was not there.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 PUBLISHED = Counter("radrelay_events_published_total", "Events sent to JetStream", ["outcome"])
 CONSUMED = Counter("radrelay_events_consumed_total", "Deliveries handled", ["durable", "outcome"])
+DEAD_LETTERS = Gauge("radrelay_dead_letters", "Dead letters that wait to be sent again, or grow too old")
 IN_FLIGHT = Gauge("radrelay_events_in_flight", "Deliveries being handled", ["durable"])
 HANDLING_S = Histogram("radrelay_event_handling_seconds", "From delivery to settlement", ["durable"])
 SANDBOX_LOSSES = Counter("radrelay_sandbox_losses_total", "Sandboxed processes that died or hung", ["cause"])
@@ -19,3 +23,6 @@ REFUSALS = Counter(
     "Accesses refused to known callers; recorded or only counted",
     ["service", "recorded"],
 )
+
+for outcome in ("confirmed", "failed"):
+    PUBLISHED.labels(outcome)

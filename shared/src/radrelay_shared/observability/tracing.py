@@ -1,13 +1,71 @@
-"""OpenTelemetry tracing; spans leave the process only where an OTLP endpoint is set."""
+"""OpenTelemetry tracing; spans leave the process only where an OTLP endpoint is set, and without what may name anybody.
+
+Names of attributes follow the semantic conventions of the version that `SCHEMA_URL` names, whose package is pinned.
+Those of messaging are still in development there: another version may change them.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_NAMESPACE, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.semconv.schemas import Schemas
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-get_tracer = trace.get_tracer
+from radrelay_shared.observability.redaction import RedactingExporter
+
+SCHEMA_URL: Final = Schemas.V1_44_0.value
+NAMESPACE: Final = "radrelay"
+
+
+class TraceparentPropagator(TextMapPropagator):
+    """W3C Trace Context without `tracestate`, and no baggage: both carry what a caller likes to everybody behind us."""
+
+    _HEADER: Final = "traceparent"
+
+    def __init__(self) -> None:
+        self._w3c = TraceContextTextMapPropagator()
+
+    @property
+    def fields(self) -> set[str]:
+        """The one header."""
+        return {self._HEADER}
+
+    def extract(
+        self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
+    ) -> Context:
+        """The context with the span that the carrier names."""
+        values = getter.get(carrier, self._HEADER) or []
+        return self._w3c.extract({self._HEADER: values[0]} if values else {}, context)
+
+    def inject(
+        self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
+    ) -> None:
+        """Name the context's span in the carrier."""
+        own: dict[str, str] = {}
+        self._w3c.inject(own, context)
+        if self._HEADER in own:
+            setter.set(carrier, self._HEADER, own[self._HEADER])
+
+
+def get_tracer(name: str) -> Tracer:
+    """The tracer of a module."""
+    return trace.get_tracer(name, schema_url=SCHEMA_URL)
 
 
 def current_traceparent() -> str | None:
@@ -17,14 +75,44 @@ def current_traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
-def configure_tracing(service: str, otlp_endpoint: str | None) -> None:
+def context_of(traceparent: str | None) -> Context:
+    """The context to go on in with the span that a `traceparent` names; without one, that of a new trace."""
+    return propagate.extract({"traceparent": traceparent} if traceparent else {}, context=Context())
+
+
+def span_context_of(traceparent: str | None) -> SpanContext:
+    """The span that a `traceparent` names; an invalid one without it."""
+    return trace.get_current_span(context_of(traceparent)).get_span_context()
+
+
+def links_to(spans: Iterable[SpanContext]) -> Sequence[Link]:
+    """Links to those of the spans that are any."""
+    return [Link(span) for span in spans if span.is_valid]
+
+
+def place_of_work_for(spans: Sequence[SpanContext]) -> tuple[Context, Sequence[Link]]:
+    """Where work that is done for several at once belongs: in a trace of its own, linked to each; for one, below it."""
+    real = [span for span in spans if span.is_valid]
+    if len(real) == 1:
+        return trace.set_span_in_context(NonRecordingSpan(real[0]), Context()), ()
+    return Context(), links_to(real)
+
+
+def use_stable_http_conventions() -> None:
+    """Let instrumentation name what it records of HTTP as `SCHEMA_URL` does; call it before anything is set up."""
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+
+
+def configure_tracing(process: str, otlp_endpoint: str | None) -> None:
     """Make this process' spans carry its name.
 
     Without an endpoint spans are not recorded, unless a caller records them; they still give logs and events their
     trace id.
     """
-    sampler = ParentBased(ALWAYS_ON if otlp_endpoint else ALWAYS_OFF)
-    provider = TracerProvider(sampler=sampler, resource=Resource.create({SERVICE_NAME: service}))
+    propagate.set_global_textmap(TraceparentPropagator())
+    resource = Resource.create({SERVICE_NAME: process, SERVICE_NAMESPACE: NAMESPACE}, schema_url=SCHEMA_URL)
+    provider = TracerProvider(sampler=ParentBased(ALWAYS_ON if otlp_endpoint else ALWAYS_OFF), resource=resource)
     if otlp_endpoint:
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{otlp_endpoint}/v1/traces")))
+        exporter = RedactingExporter(OTLPSpanExporter(endpoint=f"{otlp_endpoint}/v1/traces"))
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

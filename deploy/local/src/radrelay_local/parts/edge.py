@@ -31,6 +31,13 @@ _CADDYFILE = """\
 	auto_https off
 	persist_config off
 	grace_period 5s
+	# What a client writes into an address or a header may name a patient.
+	log {{
+		format filter {{
+			request>uri delete
+			request>headers delete
+		}}
+	}}
 }}
 
 import {frontend}/frontend.caddy

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
@@ -10,10 +12,18 @@ import aiohttp
 import numpy as np
 import numpy.typing as npt
 from opentelemetry import propagate
+from opentelemetry.semconv.attributes.http_attributes import (
+    HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_RESEND_COUNT,
+    HTTP_RESPONSE_STATUS_CODE,
+)
+from opentelemetry.trace import Span, SpanContext, SpanKind, get_current_span
+from opentelemetry.util.types import AttributeValue
 
 from inference_service import wire
 from inference_service.metrics import MODEL_IN_FLIGHT, MODEL_RETRIES
 from inference_service.ports import ModelChanged, ModelFault
+from radrelay_shared.observability import get_tracer, links_to
 
 _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 5.0
@@ -21,6 +31,20 @@ _MAX_BROKEN_CALLS: Final = 3
 _AWAY: Final = frozenset({429, 502, 503, 504})
 
 _log = logging.getLogger(__name__)
+_tracer = get_tracer(__name__)
+
+
+@contextmanager
+def _attempt(path: str, resends: int, before: SpanContext | None) -> Iterator[Span]:
+    """The span of one attempt at a call; a repeated one is linked to the one before."""
+    attributes: dict[str, AttributeValue] = {HTTP_REQUEST_METHOD: "POST"}
+    if resends:
+        attributes[HTTP_REQUEST_RESEND_COUNT] = resends
+    links = links_to([before] if before else [])
+    with _tracer.start_as_current_span(
+        f"POST {path}", kind=SpanKind.CLIENT, attributes=attributes, links=links
+    ) as span:
+        yield span
 
 
 class ModelAway(ConnectionError):
@@ -88,7 +112,6 @@ class ModelClient:
             aiohttp.ClientError, TimeoutError: the server failed on this call, or broke it off several times.
         """
         headers = {"Content-Type": wire.IMAGE_MEDIA_TYPE, wire.MODEL_DIGEST_HEADER: digest}
-        propagate.inject(headers)
         with MODEL_IN_FLIGHT.track_inprogress():
             content = await self._call(wire.SCREEN_PATH, wire.encode_image(image_cyx), headers)
         answer = wire.IMAGE_ANSWER.validate_json(content)
@@ -100,13 +123,15 @@ class ModelClient:
         raise ModelFault(f"model_{answer.reason}", answer.detail)
 
     async def _call(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
-        wait_s, broken = _FIRST_WAIT_S, 0
+        wait_s, broken, resends = _FIRST_WAIT_S, 0, 0
+        before: SpanContext | None = None
         while True:
             try:
-                async with self._http.post(path, data=body, headers=headers) as response:
-                    if response.status not in _AWAY:
-                        response.raise_for_status()
-                        return await response.read()
+                with _attempt(path, resends, before) as span:
+                    before = span.get_span_context()
+                    answer = await self._post(path, body, headers)
+                if answer is not None:
+                    return answer
                 cause = "overloaded"
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
                 cause = "unreachable"
@@ -119,7 +144,18 @@ class ModelClient:
                 cause = "broken"
             MODEL_RETRIES.labels(cause).inc()
             await self._wait(wait_s * (0.5 + random.random() / 2))  # noqa: S311  # jitter, not a secret
-            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            wait_s, resends = min(wait_s * 2, _LONGEST_WAIT_S), resends + 1
+
+    async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes | None:
+        """The answer; None where the server has no room."""
+        sent = dict(headers)
+        propagate.inject(sent)
+        async with self._http.post(path, data=body, headers=sent) as response:
+            get_current_span().set_attribute(HTTP_RESPONSE_STATUS_CODE, response.status)
+            if response.status in _AWAY:
+                return None
+            response.raise_for_status()
+            return await response.read()
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -43,6 +43,7 @@ def instance_of(row: Row[Any]) -> Instance:
         priority=Urgency(row.priority),
         received_at=row.received_at,
         submission=row.submission,
+        traceparent=row.traceparent,
     )
 
 

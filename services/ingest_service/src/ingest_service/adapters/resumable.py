@@ -17,6 +17,7 @@ from ingest_service.adapters.tables import Base
 from ingest_service.domain.resumable import ClaimedUpload, OpenUploads, ResumableUpload, UploadPart
 from radrelay_shared.database import Database, Scope
 from radrelay_shared.http import Conflict
+from radrelay_shared.observability import current_traceparent
 
 _upload: Final = Base.metadata.tables["ingest.resumable_upload"]
 _part: Final = Base.metadata.tables["ingest.upload_part"]
@@ -79,6 +80,7 @@ class PostgresUploads:
                 parts=_upload.c.parts + 1,
                 changed_at=now,
                 expires_at=expires_at,
+                traceparent=current_traceparent(),
             )
             .returning(*_COLUMNS)
         )
@@ -126,7 +128,7 @@ class PostgresUploadQueue:
             update(_upload)
             .where(tuple_(_upload.c.tenant, _upload.c.upload_id).in_(oldest))
             .values(claim_id=claim_id, claimed_until=until, attempts=_upload.c.attempts + 1)
-            .returning(*_COLUMNS, _upload.c.attempts)
+            .returning(*_COLUMNS, _upload.c.attempts, _upload.c.traceparent)
         )
         async with self._database.system_transaction() as session:
             row = (await session.execute(claim)).first()
@@ -137,7 +139,8 @@ class PostgresUploadQueue:
                 .where(_part.c.tenant == row.tenant, _part.c.upload_id == row.upload_id)
                 .order_by(_part.c.first_byte)
             )
-            return ClaimedUpload(_upload_of(row), claim_id, row.attempts, [UploadPart(*part) for part in parts])
+            stored = [UploadPart(*part) for part in parts]
+            return ClaimedUpload(_upload_of(row), claim_id, row.attempts, stored, row.traceparent)
 
     async def renew(self, claim: ClaimedUpload, until: datetime) -> bool:
         """Keep it longer; False where somebody else has it meanwhile, or it has ended."""

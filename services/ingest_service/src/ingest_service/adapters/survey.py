@@ -1,17 +1,18 @@
 """What the sweeper sees, as the system role, across tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import case, delete, func, or_, select, text
 
 from ingest_service.adapters import mapping
 from ingest_service.adapters.tables import Base
 from ingest_service.domain.lifecycle import UNFINISHED
 from ingest_service.domain.model import Batch, RejectedFile
-from ingest_service.ports import Overdue
+from ingest_service.ports import Overdue, Unfinished
 from radrelay_shared.database import Database
+from radrelay_shared.events import Urgency
 
 _batch = Base.metadata.tables["ingest.batch"]
 _instance = Base.metadata.tables["ingest.instance"]
@@ -50,6 +51,18 @@ class PostgresSurvey:
         )
         async with self._database.system_transaction() as session:
             return [Overdue(*row) for row in await session.execute(query)]
+
+    async def unfinished(self) -> Mapping[Urgency, Unfinished]:
+        """Images that are queued or processing, in the lanes that have any."""
+        since = case((_instance.c.submission == 1, _instance.c.received_at), else_=_instance.c.status_at)
+        query = (
+            select(_instance.c.priority, func.count(), func.min(since))
+            .where(_instance.c.status.in_(UNFINISHED))
+            .group_by(_instance.c.priority)
+        )
+        async with self._database.system_transaction() as session:
+            rows = (await session.execute(query)).all()
+        return {Urgency(lane): Unfinished(number, oldest) for lane, number, oldest in rows}
 
     async def expired_files(self, now: datetime, limit: int) -> Sequence[RejectedFile]:
         """Rejected files that are kept no longer; oldest first."""

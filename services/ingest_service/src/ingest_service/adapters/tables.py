@@ -74,6 +74,8 @@ class InstanceRow(Base):
     report_id: Mapped[UUID | None]
     lost_at: Mapped[datetime | None]
     """When its object was found gone, until it is there again."""
+    traceparent: Mapped[str | None]
+    """The span of the upload that first brought it."""
 
 
 class BatchFileRow(Base):
@@ -243,6 +245,8 @@ class ResumableUploadRow(Base):
     """Of whoever takes it in, until `claimed_until`."""
     claimed_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
+    traceparent: Mapped[str | None]
+    """The span of the request that brought the newest part."""
 
 
 class UploadPartRow(Base):

@@ -57,6 +57,8 @@ class Instance:
     received_at: datetime
     submission: int = 1
     """Which time it was sent to be screened: 1, and one more at each retry."""
+    traceparent: str | None = None
+    """The span of the upload that first brought it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,6 @@ class Registration:
     """Who is behind the pseudonym in the image."""
     found: Upload | None = None
     """The file, where its object was there already."""
-    traceparent: str | None = None
-    """Of whoever brought it: it may be recorded together with what others brought."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class ClaimedUpload:
     """How often it was claimed, this time included, without an end and without an outage."""
     parts: Sequence[UploadPart]
     """In order."""
+    traceparent: str | None = None
+    """The span of the request that brought the last of them."""
 
 
 @dataclass(frozen=True, slots=True)

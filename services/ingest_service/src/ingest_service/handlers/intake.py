@@ -106,9 +106,7 @@ async def receive_file(
                 outcome = await register_restored(intake.records, caller, batch, file.received, instance)
             if outcome is None:
                 found = None if is_new else upload
-                registration = Registration(
-                    batch, file.received, instance, quota, content.patient, found, current_traceparent()
-                )
+                registration = Registration(batch, file.received, instance, quota, content.patient, found)
                 outcome = await intake.register.add(caller, registration)
         return replace(outcome, sop=sent_sop)
     except Refusal as refusal:
@@ -223,4 +221,5 @@ def _instance(batch: Batch, instance_id: UUID, content: _Content) -> Instance:
         sha256=content.sha256,
         priority=batch.priority,
         received_at=datetime.now(UTC),
+        traceparent=current_traceparent(),
     )

@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
+from opentelemetry.trace import get_current_span
+
 from ingest_service import metrics
 from ingest_service.domain.audit import AuditAction
 from ingest_service.domain.identity import SopReference
@@ -21,6 +23,7 @@ from radrelay_shared.events import Event, InstanceStored, make_event
 from radrelay_shared.gathering import Gathering
 from radrelay_shared.http import Conflict
 from radrelay_shared.objects import ObjectStore
+from radrelay_shared.observability import span_context_of
 
 EVENT_SOURCE: Final = "/radrelay/ingest"
 _AT_ONCE: Final = 32
@@ -37,9 +40,15 @@ class GroupedRegister:
         self._records = records
         self._objects = objects
         self._store_timeout_s = store_timeout_s
-        self._admissions: Gathering[Scope, UUID, Admission] = Gathering(self._admit, at_once=_AT_ONCE)
-        self._lookups: Gathering[_Whose, UUID, Standing] = Gathering(self._look_up, at_once=_AT_ONCE)
-        self._additions: Gathering[_Whose, Registration, Accepted] = Gathering(self._add, at_once=_AT_ONCE)
+        self._admissions: Gathering[Scope, UUID, Admission] = Gathering(
+            self._admit, at_once=_AT_ONCE, name="admit uploads"
+        )
+        self._lookups: Gathering[_Whose, UUID, Standing] = Gathering(
+            self._look_up, at_once=_AT_ONCE, name="look up images"
+        )
+        self._additions: Gathering[_Whose, Registration, Accepted] = Gathering(
+            self._add, at_once=_AT_ONCE, name="register images"
+        )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -148,7 +157,7 @@ class GroupedRegister:
                 await tx.keep_patient(instance.tenant, each.patient, instance.instance_id, instance.received_at)
         files = [(each.batch, each.file, each.instance.instance_id) for each in registrations]
         await tx.accept_files(files, instances[-1].received_at)
-        traceparents = [each.traceparent for each in registrations]
+        traceparents = [each.traceparent for each in instances]
         await tx.announce(*map(stored_event, instances), traceparents=traceparents)
         last = registrations[-1]
         used = await tx.add_usage(
@@ -233,9 +242,14 @@ async def register_restored(
 
 
 async def submit_again(tx: Transaction, instance_ids: Sequence[UUID], at: datetime) -> int:
-    """Queue images again, where the lifecycle allows it, and announce them; return how many."""
+    """Queue images again, where the lifecycle allows it, and announce them; return how many.
+
+    They go on in the trace of now, which is linked to those of the uploads that brought them.
+    """
     instances = await tx.resubmit(instance_ids, at)
     if instances:
+        for instance in instances:
+            get_current_span().add_link(span_context_of(instance.traceparent))
         await tx.announce(*map(stored_event, instances))
     return len(instances)
 

@@ -32,7 +32,7 @@ async def fail_overdue(records: Records, survey: Survey, deadline_s: float) -> i
             detail = f"no result within {deadline_s:g} s"
             failed += await tx.mark_failed(image.instance_id, image.submission, DEADLINE_EXCEEDED, detail, now)
     if failed:
-        metrics.SWEPT.labels(kind="overdue_instance").inc(failed)
+        metrics.SWEPT.labels(kind=metrics.OVERDUE).inc(failed)
         _log.warning("images failed by their deadline", extra={"images": failed})
     return failed
 
@@ -44,7 +44,7 @@ async def remove_rejected(survey: Survey, objects: ObjectStore) -> int:
         await objects.delete(file.object_key)
         await survey.forget_file(file)
     if expired:
-        metrics.SWEPT.labels(kind="rejected_file").inc(len(expired))
+        metrics.SWEPT.labels(kind=metrics.REJECTED_FILE).inc(len(expired))
     return len(expired)
 
 
@@ -55,7 +55,7 @@ async def remove_expired_uploads(queue: UploadQueue, objects: ObjectStore) -> in
         await remove_parts(objects, upload)
         await queue.forget(upload)
     if expired:
-        metrics.SWEPT.labels(kind="resumable_upload").inc(len(expired))
+        metrics.SWEPT.labels(kind=metrics.UPLOAD).inc(len(expired))
     return len(expired)
 
 
@@ -74,6 +74,6 @@ async def close_idle(records: Records, survey: Survey, idle_s: float) -> int:
                 await tx.audit(AuditFact(batch.tenant, SWEEPER, AuditAction.BATCH_CLOSED, now, batch.batch_id))
                 closed += 1
     if closed:
-        metrics.SWEPT.labels(kind="idle_batch").inc(closed)
+        metrics.SWEPT.labels(kind=metrics.IDLE_BATCH).inc(closed)
         _log.info("idle batches closed", extra={"batches": closed})
     return closed

@@ -87,9 +87,9 @@ class PostgresReportUnit(ChainTransaction, ReviewTransaction, ErasureTransaction
         parameters = rows_of(self._scope.tenant, reports)
         return set((await self._session.execute(ADD_REPORTS, parameters)).scalars())
 
-    async def announce(self, *events: Event[Any]) -> None:
-        """Put the events in the outbox."""
-        await enqueue(self._session, OutboxRow, *events)
+    async def announce(self, *events: Event[Any], traceparents: Sequence[str | None] | None = None) -> None:
+        """Put the events in the outbox, each with its trace, or that of now."""
+        await enqueue(self._session, OutboxRow, *events, traceparents=traceparents)
 
     async def find(self, report_id: UUID) -> Report | None:
         """The report, or None where the scope has none of that identifier."""
