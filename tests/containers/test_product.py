@@ -1,5 +1,6 @@
 """The product's main job on its containers, from the start to an end in good order. The tests run as they stand."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from radrelay_local.demo import run
 from support.containers import ComposedProduct
+
+# The first test starts everything, which a busy machine takes long for.
+pytestmark = pytest.mark.timeout(900)
 
 ONCE = {"volumes", "tenants", "migrate-ingest", "migrate-report", "migrate-dashboard"}
 PROCESSES = {
@@ -61,10 +65,16 @@ def test_only_edge_and_dicom_intake_are_published_on_loopback(product: ComposedP
     assert addresses == {"127.0.0.1"}
 
 
-@pytest.mark.timeout(600)
 def test_the_demo_agrees_with_the_products_figures(product: ComposedProduct, tmp_path: Path) -> None:
     """Two tenants upload, read their reports and dashboards, and one asks for what is the other's in vain."""
     assert run(product, once=True, dicom=None, out=tmp_path) == 0
+
+
+def test_the_tools_reach_store_and_broker(product: ComposedProduct) -> None:
+    tool = ("run", "--rm", "--no-TTY", "tools")
+    tenants = json.loads(product.compose(*tool, "tenants", "list", "--json"))
+    assert {each["tenant"]: each["is_as_wanted"] for each in tenants} == {"north": True, "south": True}
+    assert "No dead letters" in product.compose(*tool, "deadletters", "list")
 
 
 @pytest.mark.parametrize("path", ["/", "/worklist"])

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from radrelay_shared.settings import SECRETS_DIR
 from support.settings_of import is_setting
 
 USER: Final = "10001:10001"
@@ -90,6 +91,9 @@ def _settings(service: dict[str, Any]) -> list[str]:
     ours = [name for name in environment if name.startswith("RADRELAY_")]
     secrets = [secret["target"].rpartition("/")[2] for secret in service.get("secrets", [])]
     found = [f"{name} sets nothing" for name in ours if not is_setting(name)]
+    # A folder that is named and not there ends the start; one that is not named is not read.
+    if (SECRETS_DIR in environment) != any(name.startswith("radrelay_") for name in secrets):
+        found.append(f"{SECRETS_DIR} is {environment.get(SECRETS_DIR)}, and there are {len(secrets)} secrets")
     found += [
         f"the secret {name} sets nothing" for name in secrets if name.startswith("radrelay_") and not is_setting(name)
     ]

@@ -10,17 +10,19 @@ from dashboard_service.settings import DashboardSettings
 from inference_service.settings import BatchingSettings, ServerSettings, WorkerSettings
 from ingest_service.settings import IngestSettings
 from radrelay_local.issuer.settings import IssuerSettings
+from radrelay_shared.messaging import NatsSettings
 from radrelay_shared.objects import ObjectStoreSettings
 from radrelay_shared.settings import SECRETS_DIR, ServiceSettings
 from report_service.settings import ReportSettings
 
 
 class ToolSettings(ServiceSettings):
-    """What `radrelay tenants` reads."""
+    """What `radrelay tenants` and `radrelay deadletters` read."""
 
     model_config = SettingsConfigDict(env_prefix="RADRELAY_", env_nested_delimiter="__")
 
     objects: ObjectStoreSettings
+    nats: NatsSettings
 
 
 SETTINGS: Final[dict[str, tuple[type[BaseModel], ...]]] = {

@@ -83,6 +83,8 @@ FAULTS: dict[str, Callable[[Service], object]] = {
     "Docker's socket": lambda service: service["volumes"].append({"source": "/var/run/docker.sock"}),
     "unknown setting": lambda service: service["environment"].update(RADRELAY_INGEST_UPLOAD__SPOOL="/tmp"),
     "unknown secret": lambda service: service["secrets"].append({"target": "/run/secrets/radrelay_ingest_nats__pass"}),
+    "secrets that nothing reads": lambda service: service["environment"].pop(SECRETS_DIR),
+    "no secrets": lambda service: service.pop("secrets"),
     "secret in the open": lambda service: service["environment"].update(RADRELAY_INGEST_NATS__PASSWORD="open"),
     "no probe": lambda service: service.pop("healthcheck"),
     "probe of another port": lambda service: service["healthcheck"].update(test=["CMD", "healthcheck", "9103/readyz"]),
@@ -104,6 +106,7 @@ def settings_class(name: str) -> type[BaseModel] | None:
         "model-server": ServerSettings,
         "inference-worker": WorkerSettings,
         "issuer": IssuerSettings,
+        "tools": ToolSettings,
         "tenants": ToolSettings,
     }
     of_service: dict[str, type[BaseModel]] = {
@@ -124,18 +127,19 @@ def test_every_process_starts_with_the_settings_and_secrets_that_it_is_given(
         if settings is None:
             continue
         folder = tmp_path / name
-        folder.mkdir()
         for secret in service.get("secrets", []):
+            folder.mkdir(exist_ok=True)
             (folder / secret["source"]).write_text(values[secret["source"]])
         with monkeypatch.context() as patch:
             for variable in [each for each in os.environ if each.startswith("RADRELAY_")]:
                 patch.delenv(variable)
             for variable, value in service["environment"].items():
                 patch.setenv(variable, value)
-            patch.setenv(SECRETS_DIR, str(folder))
+            if SECRETS_DIR in service["environment"]:
+                patch.setenv(SECRETS_DIR, str(folder))
             settings()
         started.append(name)
-    assert len(started) == 14
+    assert len(started) == 15
 
 
 @pytest.mark.parametrize("service", SERVICES)
