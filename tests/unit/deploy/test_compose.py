@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import BaseModel
 
@@ -155,6 +156,16 @@ def test_a_process_gets_the_database_roles_that_it_needs_and_no_more(composition
             re.sub(rf"radrelay_{service}_database__(\w+)_url", r"\1", each) for each in given if "database" in each
         }
         assert found == roles, name
+
+
+def test_the_issuer_answers_to_the_name_that_services_fetch_its_keys_by(
+    composition: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in composition["services"]["issuer"]["environment"].items():
+        monkeypatch.setenv(variable, value)
+    jwks_url = httpx.URL(composition["services"]["ingest-api"]["environment"]["RADRELAY_INGEST_AUTH__JWKS_URL"])
+    settings = IssuerSettings()  # type: ignore[call-arg]  # from the environment
+    assert jwks_url.host in settings.allowed_hosts
 
 
 def test_make_secrets_writes_every_secret_for_10001_alone(
