@@ -164,7 +164,7 @@ def test_the_issuer_answers_to_the_name_that_services_fetch_its_keys_by(
     for variable, value in composition["services"]["issuer"]["environment"].items():
         monkeypatch.setenv(variable, value)
     jwks_url = httpx.URL(composition["services"]["ingest-api"]["environment"]["RADRELAY_INGEST_AUTH__JWKS_URL"])
-    settings = IssuerSettings()  # type: ignore[call-arg]  # from the environment
+    settings = IssuerSettings()
     assert jwks_url.host in settings.allowed_hosts
 
 
