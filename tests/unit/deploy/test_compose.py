@@ -58,6 +58,13 @@ def make_secrets() -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize("fault", ["read_onli: true", "read_only: perhaps", "depends_on: [nobody]"])
+def test_what_compose_does_not_know_is_refused(tmp_path: Path, fault: str) -> None:
+    (tmp_path / "compose.yaml").write_text(f"services: {{one: {{image: 'one:1', {fault}}}}}")
+    result = subprocess.run([COMPOSE / "docker-compose", "config", "--quiet"], cwd=tmp_path, check=False)
+    assert result.returncode != 0
+
+
 def test_every_service_keeps_the_rules(composition: dict[str, Any]) -> None:
     services = composition["services"]
     assert len(services) > 20

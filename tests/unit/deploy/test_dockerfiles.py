@@ -1,6 +1,8 @@
 """Dockerfiles keep the rules: on a base that is an argument, unprivileged, nothing to build with, labelled."""
 
 import re
+import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,20 @@ def test_the_context_leaves_out_what_no_image_is_made_of() -> None:
     lines = [line for line in text_of(".dockerignore").splitlines() if line and not line.startswith("#")]
     assert lines[0] == "*"
     assert all(line.startswith("!") for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("docker", "said"), [(None, "apt-get install docker.io"), ("#!/bin/sh\nexit 1\n", "start its daemon")]
+)
+@pytest.mark.parametrize("command", ["require-docker", "build"])
+def test_what_is_missing_is_said(tmp_path: Path, command: str, docker: str | None, said: str) -> None:
+    for program in ("bash", "env"):
+        (tmp_path / program).symlink_to(str(shutil.which(program)))
+    if docker:
+        (tmp_path / "docker").write_text(docker)
+        (tmp_path / "docker").chmod(0o755)
+    result = subprocess.run(
+        [f"deploy/images/{command}"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert said in result.stderr
