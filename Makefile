@@ -17,10 +17,14 @@ EXAMPLES ?= 200
 JOBS  ?= 2
 SIZE  ?= 380
 BENCH ?=
+IMAGE ?=
 FILES ?= 20000
 SEED  ?= 1
+BASE  ?=
+TORCH_INDEX ?=
+VERSION ?= 0.1.0
 
-.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean
+.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean images images-test
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +37,7 @@ $(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(DIS
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages (torch among them: several GB, a few minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==26.3'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt $(addprefix -e ,$(DISTS))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt $(addprefix -e ,$(DISTS:local=local[embedded]))
 	@touch $@
 
 demo: setup ## Start everything, screen synthetic head CTs and real DICOM files, show the reports (ONCE=1 ends by itself, DICOM=path takes yours)
@@ -72,6 +76,13 @@ check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI
 	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
 	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --check docs/api || exit 1; done
 	$(BIN)/python -m radrelay_local.prometheus_rules --check deploy/observability
+
+images: setup ## Build the container images under Docker (IMAGE="report" names some, BASE=, TORCH_INDEX= and VERSION= see docs/containers.md)
+	@BASE='$(BASE)' TORCH_INDEX='$(TORCH_INDEX)' VERSION='$(VERSION)' deploy/images/build $(IMAGE)
+
+images-test: setup ## Start every image under Docker as it is meant to run, and run the demo's job on the containers (after make images)
+	@deploy/images/require-docker
+	VERSION='$(VERSION)' $(BIN)/python -m pytest tests/containers
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .

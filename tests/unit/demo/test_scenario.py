@@ -1,6 +1,7 @@
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,13 @@ from radrelay_local.demo import scenario
 from radrelay_local.demo.scenario import run
 from radrelay_local.demo.summary import IsolationCheck, Summary
 from radrelay_local.people import BEN
-from radrelay_local.stack import RunningStack
 
 
 class StackStub:
     base_url = "http://radrelay.test"
+
+    def issue_token(self, tenant: str, user: str, roles: Iterable[str]) -> str:
+        raise AssertionError(f"a token for {tenant}/{user} as {roles}")
 
     def addresses(self) -> dict[str, str]:
         return {"Report API": "http://radrelay.test/api/reports/docs"}
@@ -25,7 +28,7 @@ def small_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def play(out: Path, *, dicom: Path | None = None) -> int:
-    return run(cast("RunningStack", StackStub()), once=True, dicom=dicom, out=out)
+    return run(StackStub(), once=True, dicom=dicom, out=out)
 
 
 def performing(monkeypatch: pytest.MonkeyPatch, outcome: Summary | ApiError) -> None:

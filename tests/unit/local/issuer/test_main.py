@@ -1,7 +1,9 @@
 import httpx
 import pytest
 
+from radrelay_local.issuer.main import create_app
 from radrelay_local.issuer.settings import IssuerSettings
+from support.asgi import serving
 from support.relying_party import RelyingParty
 
 WHO = {"tenant": "north", "user": "dr-ada", "roles": ["tenant_admin", "clinician", "clinician"]}
@@ -64,3 +66,9 @@ async def test_the_issuer_answers_under_no_other_name(browser: httpx.AsyncClient
     answer = await browser.get("/authorize", headers={"Host": "attacker.example"})
     assert answer.status_code == 400
     assert "Invalid host" in answer.text
+
+
+async def test_the_issuer_answers_to_a_name_that_it_is_given(settings: IssuerSettings) -> None:
+    named = settings.model_copy(update={"hosts": ("issuer",)})
+    async with serving(create_app(named), "http://issuer:8000") as service:
+        assert (await service.get("/jwks")).status_code == 200

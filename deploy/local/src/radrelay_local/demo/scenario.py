@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from radrelay_local.client.answers import Batch, DashboardSummary, Receipt, Report
@@ -26,7 +27,6 @@ from radrelay_local.demo.samples import SAMPLE_STEPS, Parcel, users_own, write_r
 from radrelay_local.demo.screen import Screen
 from radrelay_local.demo.summary import DashboardCheck, Delivered, IsolationCheck, Summary, expected_growth
 from radrelay_local.people import ADA, BEN, NORTH_ADMIN, User
-from radrelay_local.stack import RunningStack
 from radrelay_shared.events import Urgency
 
 OVERLAYS_PER_USER = 8
@@ -36,6 +36,23 @@ DASHBOARD_PAUSE_S = 0.3
 
 DASHBOARDS = ((ADA, "own"), (NORTH_ADMIN, "own"), (NORTH_ADMIN, "tenant"), (BEN, "own"))
 URGENCIES = (Urgency.STAT, Urgency.URGENT, Urgency.ROUTINE)
+
+
+class Stack(Protocol):
+    """The Radrelay that the demo plays on, with a development issuer and the people of the demo."""
+
+    @property
+    def base_url(self) -> str:
+        """The one origin of the frontend and all public APIs, without a slash at the end."""
+        ...
+
+    def issue_token(self, tenant: str, user: str, roles: Iterable[str]) -> str:
+        """A bearer token; raises StackError."""
+        ...
+
+    def addresses(self) -> dict[str, str]:
+        """What a person may want to open or connect to."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,7 @@ class Stage:
     overlay_folder: Path
 
 
-def run(stack: RunningStack, *, once: bool, dicom: Path | None, out: Path) -> int:
+def run(stack: Stack, *, once: bool, dicom: Path | None, out: Path) -> int:
     """Play the demo on a running stack and return the exit status.
 
     Args:
@@ -77,13 +94,13 @@ def run(stack: RunningStack, *, once: bool, dicom: Path | None, out: Path) -> in
     return 1 if problems else 0
 
 
-def _show_frontend(stack: RunningStack) -> None:
+def _show_frontend(stack: Stack) -> None:
     """Open the frontend where there is a screen; a browser of the terminal would take the terminal."""
     if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(stack.base_url)
 
 
-def _play(stack: RunningStack, screen: Screen, dicom: Path | None, out: Path) -> list[str]:
+def _play(stack: Stack, screen: Screen, dicom: Path | None, out: Path) -> list[str]:
     """Prepare, play, and write `summary.json`; return what does not agree."""
     for name in ("samples", "overlays"):
         shutil.rmtree(out / name, ignore_errors=True)
@@ -116,7 +133,7 @@ def _parcels(screen: Screen, folder: Path, seed: int, dicom: Path | None) -> lis
         return write_samples(folder, seed, written)
 
 
-async def _perform(stack: RunningStack, screen: Screen, parcels: Sequence[Parcel], overlay_folder: Path) -> Summary:
+async def _perform(stack: Stack, screen: Screen, parcels: Sequence[Parcel], overlay_folder: Path) -> Summary:
     async with AsyncExitStack() as resources:
         clients = {}
         for user in (ADA, NORTH_ADMIN, BEN):

@@ -95,10 +95,10 @@ async def issue(request: TokenRequest, issuer: CurrentIssuer) -> TokenResponse:
 def create_app(settings: IssuerSettings | None = None, now: Callable[[], float] = time.time) -> FastAPI:
     """The issuer. Without settings they are read from the environment; `now` is seconds since the epoch."""
     app = FastAPI(title="Radrelay development token issuer", description=_WARNING, version="1")
-    app.state.issuer = Issuer.of(settings or IssuerSettings(), now)
+    app.state.issuer = issuer = Issuer.of(settings or IssuerSettings(), now)
     _log.warning(_WARNING)
     # A page in the user's browser must not reach it through a name that points to loopback.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=issuer.settings.allowed_hosts)
     # Forms come first: what is no form goes on to the route of the same path that takes JSON.
     app.include_router(client_routes.router)
     app.include_router(browser_routes.router)

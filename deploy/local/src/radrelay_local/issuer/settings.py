@@ -16,6 +16,8 @@ class IssuerSettings(BaseSettings):
     """The `iss` of every token, which is also the address that clients know."""
     audience: str = "radrelay"
     """The `aud` of every access token."""
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+    """Names that it answers to besides that of `identifier`: services may fetch its keys by another."""
     key_file: Path
     """The private signing key; made at the first start."""
     client_id: str = "clinician-frontend"
@@ -32,6 +34,11 @@ class IssuerSettings(BaseSettings):
         """The origin of the issuer's own pages (RFC 6454)."""
         address = urlsplit(self.identifier)
         return f"{address.scheme}://{address.netloc}"
+
+    @property
+    def allowed_hosts(self) -> list[str]:
+        """Every name that it answers to."""
+        return [*self.hosts, urlsplit(self.identifier).hostname or ""]
 
     @property
     def cookie_path(self) -> str:
