@@ -5,11 +5,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+AUDIT  := build/audit
 DISTS  := ./shared ./imaging ./phantoms ./services/ingest_service ./services/inference_service \
           ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
 API_SERVICES := ingest report dashboard
-SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src benchmarks tests
+SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src deploy/supply benchmarks tests
 
 DICOM ?=
 ONCE  ?=
@@ -20,7 +21,7 @@ BENCH ?=
 FILES ?= 20000
 SEED  ?= 1
 
-.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
+.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check sbom licences audit format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,13 +62,26 @@ test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer 
 fuzz: setup ## Send FILES=20000 mutated files (SEED=1) through intake and decoders, and say what became of them
 	PYTHONPATH=tests $(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
 
-check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents
+check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents, licences, floors of known advisories
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
 	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --check docs/api || exit 1; done
+	$(BIN)/python -m deploy.supply check
+
+sbom: setup ## Write a CycloneDX bill of materials for each image to build/sbom
+	@$(BIN)/python -m deploy.supply sbom
+
+licences: setup ## Write the licence of every package of every image to build/licences.md
+	@$(BIN)/python -m deploy.supply licences
+
+# In an environment of its own. Strict: without it, a package that the service does not answer for would pass.
+audit: ## Ask PyPI's advisory service about every pinned package (needs the network)
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet --disable-pip-version-check 'pip-audit==2.10.1'; }
+	@$(AUDIT)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off || \
+	  { echo "make audit: there are advisories, or pypi.org could not be asked (see above); make check knows what is in deploy/supply/advisories.yaml" >&2; exit 1; }
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
