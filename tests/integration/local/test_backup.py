@@ -179,7 +179,7 @@ async def test_nothing_is_put_back_under_a_service(
         await service.close()
 
 
-async def test_a_damaged_dump_or_object_is_found_before_anything_is_changed(
+async def test_a_damaged_dump_or_object_is_found_before_a_row_is_changed(
     source: Places, target: Places, tenant: str, tmp_path: Path
 ) -> None:
     await put(source, f"{tenant}/{KEY}", b"pixels")
