@@ -34,7 +34,7 @@ $(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(DIS
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages (torch among them: several GB, a few minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==26.3'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt $(addprefix -e ,$(DISTS))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt $(addprefix -e ,$(DISTS:local=local[embedded]))
 	@touch $@
 
 demo: setup ## Start everything, screen synthetic head CTs and real DICOM files, show the reports (ONCE=1 ends by itself, DICOM=path takes yours)

