@@ -21,7 +21,7 @@ BENCH ?=
 FILES ?= 20000
 SEED  ?= 1
 
-.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check sbom licences audit format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
+.PHONY: help setup demo demo-bundle up down test browser test-containers test-api fuzz check sbom licences audit format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ test: setup browser ## Run every test on the embedded stack, in as many processe
 
 browser: ## Install Chromium for the tests of the frontend, on Debian as root; elsewhere they are skipped without one
 	@deploy/local/install-chromium
+
+# Testcontainers' own helper image removes what a killed run leaves; without it, whoever kills a run does.
+test-containers: setup ## Run the integration tests on servers in containers (NATS_IMAGE=, MINIO_IMAGE=, POSTGRES_IMAGE= name others than those of deploy/compose)
+	TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/python -m pytest tests/integration --servers containers \
+	  --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer than make test does (EXAMPLES=200 requests an operation)
 	$(BIN)/python -m pytest tests/integration --api-examples $(EXAMPLES) -k test_contract

@@ -1,6 +1,5 @@
 """The floors of known advisories, proved by planted pins and requirements."""
 
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 from pydantic import ValidationError
 
+from deploy.supply import __main__ as supply
 from deploy.supply import advisories
 from deploy.supply.advisories import Advisory
 from deploy.supply.images import Own, Package, own_distributions, pins
@@ -76,12 +76,11 @@ def test_the_committed_pins_and_requirements_are_above_the_committed_floors() ->
     }
 
 
-def test_the_check_ends_with_one_where_something_is_wrong() -> None:
-    program = (
-        "import sys; from pathlib import Path; from deploy.supply import __main__ as supply, advisories;"
-        "known = advisories.load(); advisories.load = lambda: [known[0].model_copy(update={'fixed_in': '999'})];"
-        "sys.argv = ['supply', 'check']; sys.exit(supply.main())"
-    )
-    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "fixed in 999" in result.stderr
+def test_the_check_ends_with_one_where_something_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted = [each.model_copy(update={"fixed_in": "999"}) for each in advisories.load()[:1]]
+    monkeypatch.setattr(advisories, "load", lambda: planted)
+    monkeypatch.setattr(sys, "argv", ["supply", "check"])
+    assert supply.main() == 1
+    assert "fixed in 999" in capsys.readouterr().err
