@@ -65,6 +65,7 @@ async def in_database(stack: RunningStack, sql: str) -> int:
         await connection.close()
 
 
+@pytest.mark.timeout(400)  # starts a second stack
 async def test_what_was_backed_up_is_all_there_in_a_new_stack(
     stack: RunningStack, other: RunningStack, tmp_path: Path
 ) -> None:

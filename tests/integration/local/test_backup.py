@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from support.stack import Infrastructure
 from support.tenants import new_tenant
 
 KEY = "instances/image.dcm"
+WHEEL = 18
+"""The version of PostgreSQL whose programs are installed here."""
 EVENT = (
     "INSERT INTO ingest.outbox (event_id, tenant, subject, payload, created_at, published_at)"
     " VALUES ($1, $2, $3, '\\x7b7d', $4, $4)"
@@ -48,6 +51,17 @@ async def places_of(infra: Infrastructure, prefix: str) -> Places:
         ),
         postgres_program,
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def _programs_of_the_server(infra: Infrastructure) -> None:
+    connection = await asyncpg.connect(infra.postgres_admin_url)
+    try:
+        server = connection.get_server_version().major
+    finally:
+        await connection.close()
+    if server != WHEEL:
+        pytest.skip(f"the server is PostgreSQL {server}, and pg_restore here is of {WHEEL}")
 
 
 @pytest.fixture
@@ -86,8 +100,8 @@ async def take(places: Places, folder: Path) -> taking.Taken:
     return await taking.take(places, folder, lambda _: None)
 
 
-async def put_back(places: Places, backup: Backup, *, replace: bool = False) -> None:
-    await taking.put_back(places, backup, replace=replace, again=timedelta(hours=2), tell=lambda _: None)
+async def put_back(places: Places, backup: Backup, *, over: bool = False) -> None:
+    await taking.put_back(places, backup, replace=over, again=timedelta(hours=2), tell=lambda _: None)
 
 
 async def announce(connection: asyncpg.Connection, tenant: str, name: str, at: datetime) -> None:
@@ -162,7 +176,7 @@ async def test_rows_are_not_lost_unless_that_is_asked_for(
     with pytest.raises(StackError, match=r"ingest\.outbox has rows"):
         await put_back(source, taken.backup)
     assert await connection.fetchval("SELECT count(*) FROM ingest.outbox") == 2
-    await put_back(source, taken.backup, replace=True)
+    await put_back(source, taken.backup, over=True)
     assert await connection.fetchval("SELECT count(*) FROM ingest.outbox") == 1
 
 
@@ -198,6 +212,17 @@ async def test_a_damaged_dump_or_object_is_found_before_a_row_is_changed(
     taken.backup.database.write_bytes(content)
     with pytest.raises(StackError, match=r"database\.dump is damaged"):
         await put_back(target, taken.backup)
+
+
+async def test_another_servers_program_is_refused_before_anything_is_changed(
+    source: Places, target: Places, tenant: str, tmp_path: Path
+) -> None:
+    taken = await take(source, tmp_path)
+    older = tmp_path / "pg_restore"
+    older.write_text("#!/bin/sh\necho 'pg_restore (PostgreSQL) 9.6'\n")
+    older.chmod(0o755)
+    with pytest.raises(StackError, match=f"pg_restore is of PostgreSQL 9, the server of {WHEEL}"):
+        await put_back(replace(target, program=lambda _: str(older)), taken.backup)
 
 
 async def test_an_unfinished_backup_is_none(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The product's schemas in one dump, and back into an empty database."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -27,18 +28,22 @@ def dump(url: URL, path: Path, program: Callable[[str], str]) -> None:
     _run([program("pg_dump"), "--format=custom", "--no-password", *schemas, f"--file={path}"], url)
 
 
-async def require_restorable(url: URL, *, replace: bool) -> None:
+async def require_restorable(url: URL, program: Callable[[str], str], *, replace: bool) -> None:
     """Return where a dump may be restored.
 
     Args:
         url: the database.
+        program: finds PostgreSQL's programs.
         replace: whether it may where there are rows already.
 
     Raises:
-        StackError: roles are missing, a service is connected, or there are rows.
+        StackError: the programs are for another server, roles are missing, a service is connected, or there are rows.
     """
     connection = await connect(url)
     try:
+        server = connection.get_server_version().major
+        if (ours := _major_version(program("pg_restore"))) != server:
+            raise StackError(f"pg_restore is of PostgreSQL {ours}, the server of {server}: install that of {server}")
         await _require_roles(connection)
         await _require_nobody_connected(connection)
         if not replace and (table := await _first_with_rows(connection)):
@@ -116,6 +121,15 @@ async def _first_with_rows(connection: asyncpg.Connection) -> str | None:
         if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table['name']})"):  # noqa: S608  # quoted by format
             return str(table["name"])
     return None
+
+
+def _major_version(program: str) -> int:
+    """Of a program of PostgreSQL. Newer ones begin with settings that older servers do not know."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\(PostgreSQL\) (\d+)", said)
+    if found is None:
+        raise StackError(f"{program} does not say its version: {said.strip()}")
+    return int(found[1])
 
 
 def _run(command: Sequence[str], url: URL) -> None:

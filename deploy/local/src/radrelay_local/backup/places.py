@@ -75,8 +75,10 @@ def local(stack: Infrastructure) -> Places:
 
 
 def _installed(name: str) -> str:
-    """The program as the machine has it: it must be as new as the server."""
+    """The program as the machine has it."""
     path = shutil.which(name)
     if path is None:
-        raise StackError(f"{name} is not installed; on Debian: apt-get install postgresql-client, as new as the server")
+        raise StackError(
+            f"{name} is not installed; on Debian: apt-get install postgresql-client, of the version of the server"
+        )
     return path

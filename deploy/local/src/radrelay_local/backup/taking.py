@@ -82,7 +82,7 @@ async def put_back(places: Places, backup: Backup, *, replace: bool, again: time
     entries = list(folder.read(backup.objects, Entry))
     if lacking := [each.key for each in entries if not backup.file_of(each.key).is_file()]:
         raise StackError(f"{len(lacking)} objects are missing in the backup, such as {lacking[0]}")
-    await database.require_restorable(places.database, replace=replace)
+    await database.require_restorable(places.database, places.program, replace=replace)
     objects.make_buckets(places.objects, manifest.tenants)
     async with S3ObjectStore(places.objects) as store:
         async for done in objects.put_back(store, backup, entries):
