@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 
 from radrelay_local.backup import database, taking
-from radrelay_local.backup.folder import Backup, finished
+from radrelay_local.backup.folder import Backup, alone, finished
 from radrelay_local.backup.places import Places, elsewhere
 from radrelay_local.errors import StackError
 from radrelay_local.programs import postgres_program
@@ -101,7 +101,7 @@ async def take(places: Places, folder: Path) -> taking.Taken:
 
 
 async def put_back(places: Places, backup: Backup, *, over: bool = False) -> None:
-    await taking.put_back(places, backup, replace=over, again=timedelta(hours=2), tell=lambda _: None)
+    await taking.put_back(places, backup, over=over, again=timedelta(hours=2), tell=lambda _: None)
 
 
 async def announce(connection: asyncpg.Connection, tenant: str, name: str, at: datetime) -> None:
@@ -225,11 +225,22 @@ async def test_another_servers_program_is_refused_before_anything_is_changed(
         await put_back(replace(target, program=lambda _: str(older)), taken.backup)
 
 
-async def test_an_unfinished_backup_is_none(tmp_path: Path) -> None:
-    begun = Backup.begin(tmp_path)
+async def test_an_unfinished_backup_is_none_and_goes_with_the_next(tmp_path: Path) -> None:
+    with alone(tmp_path):
+        begun = Backup.begin(tmp_path)
     assert finished(tmp_path) == []
     with pytest.raises(StackError, match="is no backup"):
         begun.manifest()
+    with alone(tmp_path), pytest.raises(StackError, match="another backup"), alone(tmp_path):
+        pass  # not reached
+    assert not begun.path.exists()
+
+
+async def test_nobody_else_may_read_a_backup(tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    with alone(folder):
+        begun = Backup.begin(folder)
+    assert {path.stat().st_mode & 0o077 for path in (folder, begun.path, folder / "objects")} == {0}
 
 
 async def test_only_late_events_are_announced_again_and_no_heads(connection: asyncpg.Connection) -> None:

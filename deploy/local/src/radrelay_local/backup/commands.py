@@ -66,9 +66,7 @@ def restore(
     Exits with 0 where it is back, and 2 where it could not be.
     """
     with _explained(), _target(home) as places:
-        asyncio.run(
-            taking.put_back(places, Backup(path), replace=replace, again=timedelta(hours=again_hours), tell=_tell)
-        )
+        asyncio.run(taking.put_back(places, Backup(path), over=replace, again=timedelta(hours=again_hours), tell=_tell))
     _out.print(
         "It is back. Run the migrations, start the services, then run: radrelay reconcile; radrelay audit verify"
     )

@@ -28,13 +28,13 @@ def dump(url: URL, path: Path, program: Callable[[str], str]) -> None:
     _run([program("pg_dump"), "--format=custom", "--no-password", *schemas, f"--file={path}"], url)
 
 
-async def require_restorable(url: URL, program: Callable[[str], str], *, replace: bool) -> None:
+async def require_restorable(url: URL, program: Callable[[str], str], *, over: bool) -> None:
     """Return where a dump may be restored.
 
     Args:
         url: the database.
         program: finds PostgreSQL's programs.
-        replace: whether it may where there are rows already.
+        over: whether it may where there are rows already.
 
     Raises:
         StackError: the programs are for another server, roles are missing, a service is connected, or there are rows.
@@ -46,7 +46,7 @@ async def require_restorable(url: URL, program: Callable[[str], str], *, replace
             raise StackError(f"pg_restore is of PostgreSQL {ours}, the server of {server}: install that of {server}")
         await _require_roles(connection)
         await _require_nobody_connected(connection)
-        if not replace and (table := await _first_with_rows(connection)):
+        if not over and (table := await _first_with_rows(connection)):
             raise StackError(f"{table} has rows: restore into an empty database, or give --replace to lose them")
     finally:
         await connection.close()

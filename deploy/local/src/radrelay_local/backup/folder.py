@@ -7,8 +7,11 @@
 <folder>/objects/<key>          the objects, each once, whatever backups list it
 """
 
+import fcntl
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -22,6 +25,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _OBJECTS: Final = "objects"
 _MANIFEST: Final = "backup.json"
 _UNFINISHED: Final = ".unfinished"
+_LOCK: Final = ".lock"
 _BLOCK_BYTES: Final = 1 << 20
 
 
@@ -82,9 +86,10 @@ class Backup:
 
     @classmethod
     def begin(cls, folder: Path) -> Self:
-        """A new one, which does not count until it is finished."""
+        """A new one, which does not count until it is finished; nobody else may read it."""
         path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}{_UNFINISHED}"
-        path.mkdir(parents=True, mode=0o700)
+        path.mkdir(mode=0o700)
+        (folder / _OBJECTS).mkdir(mode=0o700, exist_ok=True)
         return cls(path)
 
     def finish(self, manifest: Manifest) -> Self:
@@ -113,6 +118,24 @@ class Backup:
         if {"", ".", ".."} & set(parts):
             raise StackError(f"{key!r} cannot be the name of a file")
         return self.path.parent.joinpath(_OBJECTS, *parts)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """The one who changes a folder of backups, while the block runs; what a killed one left is removed before.
+
+    Raises:
+        StackError: somebody is changing it.
+    """
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StackError(f"another backup is being taken into {folder}") from error
+        for begun in folder.glob(f"*{_UNFINISHED}"):
+            shutil.rmtree(begun)
+        yield
 
 
 def finished(folder: Path) -> list[Backup]:

@@ -1,7 +1,7 @@
 """The order in which a backup is taken and put back, so that the parts fit together."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,7 @@ class Taken:
     backup: Backup
     objects: int
     heads: int
-    pruned: int
+    pruned: int = 0
     """Objects of the folder that no backup listed any more."""
 
 
@@ -37,7 +37,12 @@ async def take(places: Places, root: Path, tell: Tell) -> Taken:
     Raises:
         StackError: a server is away or refuses, or a program is missing.
     """
-    backup = Backup.begin(root)
+    with folder.alone(root):
+        taken = await _copy(places, Backup.begin(root), folder.known_objects(root), tell)
+        return replace(taken, pruned=folder.prune(root))
+
+
+async def _copy(places: Places, backup: Backup, known: Mapping[str, Entry], tell: Tell) -> Taken:
     async with connected(places.nats, name=_CLIENT) as js:
         messages = [each async for each in heads.read(js)]
     folder.write(backup.heads, messages)
@@ -47,7 +52,7 @@ async def take(places: Places, root: Path, tell: Tell) -> Taken:
     tell(f"database: {backup.database.stat().st_size / 1e6:.1f} MB")
     tenants = objects.tenants(places.objects)
     async with S3ObjectStore(places.objects) as store:
-        entries = await objects.copy(store, backup, folder.known_objects(root))
+        entries = await objects.copy(store, backup, known)
     folder.write(backup.objects, entries)
     tell(f"{len(entries)} objects of {len(tenants)} tenants")
     manifest = Manifest(
@@ -56,11 +61,10 @@ async def take(places: Places, root: Path, tell: Tell) -> Taken:
         database_sha256=folder.sha256(backup.database),
         tenants=tenants,
     )
-    finished = backup.finish(manifest)
-    return Taken(finished, len(entries), len(messages), folder.prune(root))
+    return Taken(backup.finish(manifest), len(entries), len(messages))
 
 
-async def put_back(places: Places, backup: Backup, *, replace: bool, again: timedelta, tell: Tell) -> None:
+async def put_back(places: Places, backup: Backup, *, over: bool, again: timedelta, tell: Tell) -> None:
     """Put a backup back, while no service runs.
 
     Objects first, then the rows that point to them. What was published in the time before the backup is published
@@ -69,7 +73,7 @@ async def put_back(places: Places, backup: Backup, *, replace: bool, again: time
     Args:
         places: where to.
         backup: a finished one.
-        replace: whether rows that are there may be lost.
+        over: whether rows that are there may be lost.
         again: how much of what was published before the backup is published again.
         tell: is told what was done.
 
@@ -82,7 +86,7 @@ async def put_back(places: Places, backup: Backup, *, replace: bool, again: time
     entries = list(folder.read(backup.objects, Entry))
     if lacking := [each.key for each in entries if not backup.file_of(each.key).is_file()]:
         raise StackError(f"{len(lacking)} objects are missing in the backup, such as {lacking[0]}")
-    await database.require_restorable(places.database, places.program, replace=replace)
+    await database.require_restorable(places.database, places.program, over=over)
     objects.make_buckets(places.objects, manifest.tenants)
     async with S3ObjectStore(places.objects) as store:
         async for done in objects.put_back(store, backup, entries):
