@@ -5,11 +5,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+AUDIT  := build/audit
 DISTS  := ./shared ./imaging ./phantoms ./services/ingest_service ./services/inference_service \
           ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
 API_SERVICES := ingest report dashboard
-SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src benchmarks tests
+SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src deploy/supply benchmarks tests
 
 DICOM ?=
 ONCE  ?=
@@ -24,7 +25,7 @@ BASE  ?=
 TORCH_INDEX ?=
 VERSION ?= 0.1.0
 
-.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean images images-test
+.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean images images-test test-containers sbom licences audit
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,10 @@ browser: ## Install Chromium for the tests of the frontend, on Debian as root; e
 
 promtool: setup ## Get promtool for the tests of the alert rules, on Debian; elsewhere they are skipped without one
 	@deploy/local/install-promtool
+# Testcontainers' own helper image removes what a killed run leaves; without it, whoever kills a run does.
+test-containers: setup ## Run the integration tests on servers in containers (NATS_IMAGE=, MINIO_IMAGE=, POSTGRES_IMAGE= name others than those of deploy/compose)
+	TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/python -m pytest tests/integration --servers containers \
+	  --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer than make test does (EXAMPLES=200 requests an operation)
 	$(BIN)/python -m pytest tests/integration --api-examples $(EXAMPLES) -k test_contract
@@ -68,7 +73,7 @@ test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer 
 fuzz: setup ## Send FILES=20000 mutated files (SEED=1) through intake and decoders, and say what became of them
 	PYTHONPATH=tests $(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
 
-check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents
+check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents, licences, floors of known advisories
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
@@ -76,6 +81,7 @@ check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI
 	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
 	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --check docs/api || exit 1; done
 	$(BIN)/python -m radrelay_local.prometheus_rules --check deploy/observability
+	$(BIN)/python -m deploy.supply check
 
 images: setup ## Build the container images under Docker (IMAGE="report" names some, BASE=, TORCH_INDEX= and VERSION= see docs/containers.md)
 	@BASE='$(BASE)' TORCH_INDEX='$(TORCH_INDEX)' VERSION='$(VERSION)' deploy/images/build $(IMAGE)
@@ -83,6 +89,18 @@ images: setup ## Build the container images under Docker (IMAGE="report" names s
 images-test: setup ## Start every image under Docker as it is meant to run, and run the demo's job on the containers (after make images)
 	@deploy/images/require-docker
 	VERSION='$(VERSION)' $(BIN)/python -m pytest tests/containers
+
+sbom: setup ## Write a CycloneDX bill of materials for each image to build/sbom
+	@$(BIN)/python -m deploy.supply sbom
+
+licences: setup ## Write the licence of every package of every image to build/licences.md
+	@$(BIN)/python -m deploy.supply licences
+
+# In an environment of its own. Strict: without it, a package that the service does not answer for would pass.
+audit: ## Ask PyPI's advisory service about every pinned package (needs the network)
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet --disable-pip-version-check 'pip-audit==2.10.1'; }
+	@$(AUDIT)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off || \
+	  { echo "make audit: there are advisories, or the service could not be asked (see above); make check knows what is in deploy/supply/advisories.yaml" >&2; exit 1; }
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .

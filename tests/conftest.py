@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from radrelay_local.stack import start_infrastructure, start_stack
+from radrelay_local.stack import start_stack
 from support.otlp import Receiver, receiving
+from support.servers import servers_from
 from support.stack import Infrastructure, ProvisionedDatabases, RunningStack, provisioned_databases
 from support.tenants import tenants_on
 from support.tokens import TestIssuer, run_issuer
@@ -17,6 +18,12 @@ from support.tokens import TestIssuer, run_issuer
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--api-examples", type=int, default=10, help="generated requests for each operation of the HTTP APIs"
+    )
+    parser.addoption(
+        "--servers",
+        choices=("embedded", "containers"),
+        default="embedded",
+        help="where `infra` gets NATS, S3 and PostgreSQL from; containers need Docker",
     )
 
 
@@ -39,10 +46,10 @@ def api_examples(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def infra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
+def infra(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
     """NATS, S3 and PostgreSQL, with nothing of Radrelay running on them."""
     folder = tmp_path_factory.mktemp("infra")
-    with start_infrastructure(folder, prefer_usual_ports=False) as running, tenants_on(running.objects):
+    with servers_from(pytestconfig.getoption("servers"), folder) as running, tenants_on(running.objects):
         yield running
 
 

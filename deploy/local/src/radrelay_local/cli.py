@@ -15,6 +15,7 @@ from rich.table import Table
 from radrelay_local import deadletters
 from radrelay_local import logs as log_files
 from radrelay_local.audit import commands as audit
+from radrelay_local.backup import commands as backups
 from radrelay_local.control import Condition
 from radrelay_local.errors import StackError
 from radrelay_local.home import Home
@@ -34,6 +35,7 @@ app.add_typer(dashboard, name="dashboard")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(tenants.app, name="tenants")
 upload_commands.add_to(app)
+backups.add_to(app)
 _out = Console(highlight=False, soft_wrap=True)
 
 BundleOption = Annotated[

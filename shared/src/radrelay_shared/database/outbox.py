@@ -100,6 +100,28 @@ async def forget_published(
     return frozenset(UUID(each) for each in await session.scalars(select(of_instance).where(about).distinct()))
 
 
+async def announce_again(connection: asyncpg.Connection, schema: str, since: datetime) -> int:
+    """Have the relay publish again what was put into a service's outbox since then; return how many events these are.
+
+    For a database that was restored beside a broker that lost its streams. Consumers know by their inbox what they
+    have applied. Heads of audit chains are left out: they come from their own backup.
+
+    Args:
+        connection: as who may change every row of the schema.
+        schema: the service's; one without an outbox has nothing to announce.
+        since: when the oldest of them was put there.
+    """
+    if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.outbox") is None:
+        return 0
+    return len(
+        await connection.fetch(
+            f"UPDATE {schema}.outbox SET published_at = NULL"  # noqa: S608  # a schema of ours, which exists
+            " WHERE created_at >= $1 AND subject NOT LIKE '%.audit.head\\_published%' RETURNING event_id",
+            since,
+        )
+    )
+
+
 class OutboxRelay:
     """Publishes outbox rows and marks each only after its receipt; several relays may run side by side."""
 

@@ -30,16 +30,17 @@ SUPERUSER = "postgres"
 _UNPRIVILEGED_USER = "nobody"
 _BACKENDS_GRACE_S = 10.0
 
-_SERVER_OPTIONS = {
-    "listen_addresses": LOOPBACK,
-    # Socket paths must be short and the stack's folder may be deep: TCP alone.
-    "unix_socket_directories": "",
+SERVER_OPTIONS = {
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # The long form quotes the values of rows that break a constraint.
     "log_error_verbosity": "terse",
 }
+"""What a server for Radrelay is started with, wherever it runs."""
+
+# Socket paths must be short and the stack's folder may be deep: TCP alone.
+_LISTENING = {"listen_addresses": LOOPBACK, "unix_socket_directories": ""}
 
 
 def definition(home: Home, ports: dict[str, int], credentials: Credentials) -> ProcessDefinition:
@@ -53,7 +54,7 @@ def definition(home: Home, ports: dict[str, int], credentials: Credentials) -> P
         _clear_after_crash(cluster)
 
     port = str(ports[NAME])
-    options = [part for key, value in _SERVER_OPTIONS.items() for part in ("-c", f"{key}={value}")]
+    options = [part for key, value in {**_LISTENING, **SERVER_OPTIONS}.items() for part in ("-c", f"{key}={value}")]
     return ProcessDefinition(
         name=NAME,
         command=(*prefix, postgres_program("postgres"), "-D", str(cluster), "-p", port, *options),
