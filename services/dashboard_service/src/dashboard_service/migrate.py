@@ -1,19 +1,14 @@
-"""`python -m dashboard_service.migrate`: bring the schema `dashboard` to the newest revision, as its owner."""
+"""`python -m dashboard_service.migrate`: bring the schema `dashboard` to the newest revision, as its owner.
 
-from dashboard_service.settings import DashboardSettings
-from radrelay_shared.database.prepare import prepare_database
-from radrelay_shared.observability import configure
+With `--wait` it changes nothing and returns when the schema is there, which takes the runtime role's address alone.
+"""
+
+from radrelay_shared.database import prepare
 
 
 def main() -> None:
-    """Migrate the database that the environment names; make its roles and schema before, where `admin_url` is set.
-
-    Raises:
-        ValueError: an address that is needed is not set.
-    """
-    settings = DashboardSettings()
-    configure("dashboard-migrate", settings.observability)
-    prepare_database("dashboard", settings.database)
+    """Migrate the database that the environment names, or wait for that; see `prepare.main`."""
+    prepare.main("dashboard")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command, context, op
 from alembic.config import Config
-from sqlalchemy import Connection, MetaData, pool, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, inspect, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 _MIGRATION_LOCK = 7_274_653
@@ -22,14 +23,28 @@ def migrate(package: str, owner_url: str, revision: str = "head", *, tls: SSLCon
 
     `owner_url` is the address of the role that owns the schema, `tls` what to check the server's certificate with.
     """
-    config = Config()
-    config.set_main_option("script_location", f"{package}:migrations")
+    config = _config(package)
     config.attributes["url"] = owner_url
     config.attributes["connect_args"] = {} if tls is None else {"ssl": tls}
     if revision == "base":
         command.downgrade(config, revision)
     else:
         command.upgrade(config, revision)
+
+
+def revisions(package: str) -> tuple[str, frozenset[str]]:
+    """The newest revision that the service `package` brings, and all those before it."""
+    scripts = ScriptDirectory.from_config(_config(package))
+    newest = scripts.get_current_head()
+    if newest is None:
+        raise ValueError(f"{package} has no migrations")
+    return newest, frozenset(script.revision for script in scripts.walk_revisions()) - {newest}
+
+
+def _config(package: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    return config
 
 
 def run_environment(metadata: MetaData) -> None:
@@ -40,6 +55,9 @@ def run_environment(metadata: MetaData) -> None:
         with context.begin_transaction():
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock, hashtext(:schema))"), _lock(metadata))
             context.run_migrations()
+            # What processes that wait for their schema look at, as the runtime role.
+            if inspect(connection).has_table("alembic_version", schema=metadata.schema):
+                connection.execute(text(f"GRANT SELECT ON {metadata.schema}.alembic_version TO {metadata.schema}_app"))
 
     async def run() -> None:
         given = context.config.attributes

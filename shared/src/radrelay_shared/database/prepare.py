@@ -1,17 +1,60 @@
-"""What a service's migration command does before its other processes start."""
+"""What a service's migration command does before its other processes start, and how they wait for it."""
 
+import argparse
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import URL, make_url
 
 from radrelay_shared.database.migrations import migrate
 from radrelay_shared.database.provision import ROLES, provision_service
 from radrelay_shared.database.settings import DatabaseSettings
+from radrelay_shared.database.waiting import wait_for_schema
+from radrelay_shared.observability import ObservabilitySettings, configure
+from radrelay_shared.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)
+
+
+class MigrationSettings(ServiceSettings):
+    """What the migration command of any service reads, and nothing that its other processes need."""
+
+    model_config = SettingsConfigDict(env_nested_delimiter="__", hide_input_in_errors=True, extra="ignore")
+
+    database: DatabaseSettings
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+
+    @classmethod
+    def of(cls, service: str) -> "MigrationSettings":
+        """Those of one service, with its prefix: RADRELAY_REPORT_DATABASE__OWNER_URL."""
+        prefix = SettingsConfigDict(env_prefix=f"RADRELAY_{service.upper()}_")
+        of_service: type[MigrationSettings] = type(cls.__name__, (cls,), {"model_config": prefix})
+        values: dict[str, Any] = {}
+        return of_service(**values)
+
+
+def main(service: str, arguments: Sequence[str] | None = None) -> None:
+    """`python -m <service>_service.migrate`: migrate the database that the environment names; or wait for that.
+
+    Raises:
+        ValueError: an address that is needed is not set.
+    """
+    parser = argparse.ArgumentParser(f"{service}_service.migrate", description=prepare_database.__doc__)
+    parser.add_argument(
+        "--wait", action="store_true", help="change nothing: return when somebody else has brought the schema so far"
+    )
+    chosen = parser.parse_args(arguments)
+    settings = MigrationSettings.of(service)
+    configure(f"{service}-migrate", settings.observability)
+    if chosen.wait:
+        asyncio.run(wait_for_schema(service, settings.database))
+    else:
+        prepare_database(service, settings.database)
 
 
 def prepare_database(service: str, settings: DatabaseSettings) -> None:
