@@ -70,10 +70,8 @@ def telemetry() -> Iterator[Receiver]:
 def stack(tmp_path_factory: pytest.TempPathFactory, telemetry: Receiver) -> Iterator[RunningStack]:
     """Everything: infrastructure, services, edge and token issuer."""
     folder = tmp_path_factory.mktemp("stack")
-    # Processes take the environment of whoever starts them.
-    for service in ("INGEST", "INFERENCE", "REPORT", "DASHBOARD"):
-        os.environ[f"RADRELAY_{service}_OBSERVABILITY__OTLP_ENDPOINT"] = telemetry.endpoint
-    with start_stack(folder, prefer_usual_ports=False) as running, tenants_on(running.objects):
+    started = start_stack(folder, prefer_usual_ports=False, otlp_endpoint=telemetry.endpoint)
+    with started as running, tenants_on(running.objects):
         yield running
 
 

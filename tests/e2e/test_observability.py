@@ -12,7 +12,9 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
+from radrelay_local.parts.services import DEMONSTRATION_PEER
 from radrelay_shared.observability.tracing import SCHEMA_URL
 from support import promql
 from support.canary_job import CanaryJob
@@ -113,6 +115,16 @@ def test_the_trace_of_an_upload_in_pieces_goes_on_in_the_worker_that_takes_it_in
     ]
 
 
+def test_the_trace_of_an_image_that_a_modality_sends_goes_as_far(telemetry: Receiver, job: CanaryJob) -> None:
+    def whole() -> list[ReceivedSpan]:
+        sent = [each for each in telemetry.spans if each.name == "dimse.c_store"]
+        return [each for one in sent for each in counted(telemetry.of_trace(one.trace_id))]
+
+    telemetry.until(lambda _: bool(whole()))
+    last = whole()[-1]
+    assert ancestry(last, telemetry.of_trace(last.trace_id)) == [("ingest-dimse", "dimse.c_store"), *FROM_THE_OUTBOX_ON]
+
+
 def test_spans_of_messages_follow_the_pinned_conventions_and_a_redelivery_is_linked_to_the_attempt_before(
     telemetry: Receiver, job: CanaryJob
 ) -> None:
@@ -139,6 +151,19 @@ def test_spans_of_messages_follow_the_pinned_conventions_and_a_redelivery_is_lin
         "radrelay.delivery.attempt": 1,
         "radrelay.delivery.outcome": "retried",
     }
+
+
+def test_a_retry_by_hand_is_linked_to_the_upload_that_brought_the_image(telemetry: Receiver, job: CanaryJob) -> None:
+    def retries() -> list[ReceivedSpan]:
+        return [each for each in telemetry.spans if each.name == "POST /v1/batches/{batch_id}/retry"]
+
+    telemetry.until(lambda _: any(each.links for each in retries()))
+    ours = [each for each in retries() if job.retried_trace_id in {trace for trace, _ in each.links}]
+    (retry,) = ours
+    uploads = {each.span_id for each in telemetry.of_trace(job.retried_trace_id) if each.process == "ingest-api"}
+    assert {span for _, span in retry.links} <= uploads
+    assert retry.trace_id != job.retried_trace_id
+    telemetry.until(lambda _: any("inference.failed" in each.name for each in telemetry.of_trace(retry.trace_id)))
 
 
 async def everything(stack: RunningStack, telemetry: Receiver, job: CanaryJob) -> dict[str, list[bytes]]:
@@ -204,15 +229,39 @@ NOT_ALWAYS_THERE = frozenset({"status"})
 """Labels whose value may be one that did not happen: there is a series for 5xx only after the first."""
 
 
-async def test_rules_and_dashboards_ask_for_series_that_are_there(stack: RunningStack, job: CanaryJob) -> None:
-    made = {rule["record"] for rule in promql.rules() if "record" in rule} | OF_PROMETHEUS
-    pages = await metrics_of(stack)
-    series = [
-        (sample.name, {**sample.labels, "job": process})
-        for process, page in pages.items()
+async def samples_of(stack: RunningStack) -> list[Sample]:
+    """What Prometheus would have, with the label that its settings add."""
+    return [
+        sample._replace(labels={**sample.labels, "job": process})
+        for process, page in (await metrics_of(stack)).items()
         for family in text_string_to_metric_families(page)
         for sample in family.samples
     ]
+
+
+async def test_metrics_say_what_became_of_the_job(stack: RunningStack, job: CanaryJob) -> None:
+    def total(name: str, **labels: str) -> float:
+        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
+
+    poison = len(FAULTS)
+    async with asyncio.timeout(60):
+        while True:
+            samples = await samples_of(stack)
+            if total("radrelay_dead_letters", job="ingest-worker") >= poison:
+                break
+            await asyncio.sleep(0.5)
+    assert total("radrelay_report_turnaround_seconds_count", lane="routine", tenant="other") >= len(job.batches)
+    assert total("radrelay_report_turnaround_seconds_count", tenant=DEMONSTRATION_PEER["tenant"]) >= 1
+    assert total("radrelay_model_cold_start_seconds_count") >= 1
+    assert total("radrelay_model_batch_images_sum") >= len(job.batches)
+    assert total("radrelay_inference_failed_total", reason="outside_intended_use") >= 2
+    assert total("radrelay_ingest_files_rejected_total", reason="unsafe_path") >= 1
+    assert total("radrelay_events_consumed_total", durable="report-results", outcome="retried") >= 1
+
+
+async def test_rules_and_dashboards_ask_for_series_that_are_there(stack: RunningStack, job: CanaryJob) -> None:
+    made = {rule["record"] for rule in promql.rules() if "record" in rule} | OF_PROMETHEUS
+    series = [(sample.name, sample.labels) for sample in await samples_of(stack)]
     missing = [
         f"{place}: {selector}"
         for place, query in promql.queries().items()

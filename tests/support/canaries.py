@@ -1,5 +1,6 @@
 """Values that stand for what names a patient: each is in one place only, so that a find says where it was."""
 
+import base64
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ _READ_BY_THE_PRODUCT: Final = {
     *("Modality", "BodyPartExamined", "SpecificCharacterSet", "PhotometricInterpretation", "PresentationLUTShape"),
     *("VOILUTFunction", "RescaleType", "PixelPresentation", "VolumetricProperties", "BurnedInAnnotation"),
 }
+
+
+def _is_in(value: str, content: bytes) -> bool:
+    """Whether it is there as it is, or at the beginning of what is in Base64."""
+    return value.encode() in content or base64.b64encode(value[:12].encode()) in content
 
 
 def _run() -> str:
@@ -44,25 +50,24 @@ class Canaries:
     def found_in(self, sinks: Mapping[str, Iterable[bytes]]) -> set[tuple[str, str]]:
         """Sinks, and the places of the canaries that are in them."""
         start = f"QZ{self.run}X"
-        marks = {start.encode(), *(each.encode() for each in self.places if not each.startswith(start))}
+        numbers = {each.encode() for each in self.places if not each.startswith(start)}
+        marks = {start.encode(), base64.b64encode(start[:6].encode()), *numbers}
         found = set()
         for sink, contents in sinks.items():
             for content in contents:
                 # Most of what a sink holds has no canary at all.
                 if any(mark in content for mark in marks):
-                    found |= {(sink, place) for value, place in self.places.items() if value.encode() in content}
+                    found |= {(sink, place) for value, place in self.places.items() if _is_in(value, content)}
         return found
 
 
-def fill(canaries: Canaries, dicom: bytes, *, uids: bool = True) -> bytes:
+def fill(canaries: Canaries, dicom: bytes) -> bytes:
     """The file with a canary in every text, also in sequences, private elements, preamble and file meta information."""
     dataset = dcmread(io.BytesIO(dicom))
     _fill_texts(canaries, dataset, "")
     dataset.PatientBirthDate = canaries.put_number("PatientBirthDate", "18471203")
     dataset.PatientWeight = canaries.put_number("PatientWeight", "61.7351962")
-    if uids:
-        uid = f"2.25.{uuid4().int}"
-        dataset.FrameOfReferenceUID = UID(canaries.put_number("FrameOfReferenceUID", uid))
+    dataset.FrameOfReferenceUID = UID(canaries.put_number("FrameOfReferenceUID", f"2.25.{uuid4().int}"))
     inner, innermost = Dataset(), Dataset()
     _fill_texts(canaries, inner, "sequence: ")
     _fill_texts(canaries, innermost, "sequence in a sequence: ")

@@ -23,6 +23,7 @@ from radrelay_local.ports import LOOPBACK
 from radrelay_shared.events import Event
 from radrelay_shared.messaging import subject_for
 from support.canaries import Canaries, fill
+from support.dicom_files import encode, image
 from support.events import inference_completed, inference_failed, instance_stored, report_created
 from support.hospital import finished, head, person, poison, write_zip
 from support.stack import RunningStack
@@ -44,6 +45,8 @@ class CanaryJob:
     """The tenant of the events that the test itself published, which hold canaries."""
     trace_id: str = "c0ffee" + "ab" * 13
     """Of the upload of the archive."""
+    retried_trace_id: str = "c0ffee" + "cd" * 13
+    """Of the upload of an image that its owner has screened again."""
     batches: list[Batch] = field(default_factory=list)
     refusals: list[bytes] = field(default_factory=list)
     """Bodies of answers with 4xx and 5xx to the odd requests."""
@@ -53,6 +56,7 @@ class CanaryJob:
         async with self._client(stack) as client:
             self.batches.append(await self._send_archive(stack, client, folder))
             self.batches.append(await self._send_in_pieces(stack, client))
+            await self._try_again(stack, client)
             await self._hang_up(client)
             await self._ask_oddly(client)
             await asyncio.to_thread(self._send_over_the_dicom_network, stack)
@@ -121,6 +125,23 @@ class CanaryJob:
                 while not (await ada.batch(batch.batch_id)).counts.reported:
                     await asyncio.sleep(0.1)
             return await ada.close_batch(batch.batch_id)
+
+    async def _try_again(self, stack: RunningStack, client: httpx.AsyncClient) -> None:
+        """An image that no model takes, twice."""
+        dataset = image()
+        dataset.Modality = "MR"
+        async with person(stack, self.tenant, "dr-ada") as ada:
+            batch = await ada.open_batch()
+            address = f"/api/ingest/v1/batches/{batch.batch_id}"
+            sent = await client.post(
+                f"{address}/files?close=true",
+                files={"files": ("mr.dcm", encode(dataset))},
+                headers={"traceparent": f"00-{self.retried_trace_id}-{'cd' * 8}-01"},
+            )
+            assert sent.status_code == 200, sent.text
+            assert (await finished(ada, batch)).counts.failed == 1
+            assert (await client.post(f"{address}/retry")).json()["retried"] == 1
+            assert (await finished(ada, batch)).counts.failed == 1
 
     async def _hang_up(self, client: httpx.AsyncClient) -> None:
         """Leave a stream in the middle, which the edge makes a note of."""

@@ -11,6 +11,7 @@ import promql_parser
 import yaml
 
 FOLDER: Final = Path("deploy/observability")
+_DOCUMENTED: Final = re.compile(r"^\| `(radrelay_\w+)` \| ([\w, ]*) ?\|", re.MULTILINE)
 _VARIABLES: Final = re.compile(r"\$\{?\w+\}?")
 
 
@@ -32,6 +33,12 @@ def alerts() -> dict[str, dict[str, Any]]:
 def dashboards() -> dict[str, dict[str, Any]]:
     """Dashboards by file name."""
     return {path.name: json.loads(path.read_text()) for path in sorted((FOLDER / "dashboards").glob("*.json"))}
+
+
+def documented_metrics() -> list[tuple[str, str]]:
+    """Names and labels of the metrics in the table of docs/observability.md."""
+    rows = _DOCUMENTED.findall(Path("docs/observability.md").read_text())
+    return [(name, labels.strip()) for name, labels in rows]
 
 
 def queries() -> dict[str, str]:

@@ -22,6 +22,7 @@ class _State:
     reports: tuple[Report, ...] = ()
     inbox: frozenset[tuple[str, str]] = frozenset()
     outbox: tuple[Event[ReportCreated], ...] = ()
+    traces: Mapping[str, str | None] = field(default_factory=dict)
     erased: Mapping[Mark, datetime] = field(default_factory=dict)
 
 
@@ -74,8 +75,9 @@ class InMemoryReportUnit:
         return added
 
     async def announce(self, *events: Event[ReportCreated], traceparents: Sequence[str | None] | None = None) -> None:
-        """Keep the events."""
-        self.state = replace(self.state, outbox=(*self.state.outbox, *events))
+        """Keep the events, and which trace each belongs to."""
+        traces = dict(zip((event.id for event in events), traceparents or [None] * len(events), strict=True))
+        self.state = replace(self.state, outbox=(*self.state.outbox, *events), traces={**self.state.traces, **traces})
 
     async def find(self, report_id: UUID) -> Report | None:
         """The report, or None where the scope has none of that identifier."""

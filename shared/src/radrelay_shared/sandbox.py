@@ -14,7 +14,7 @@ from typing import Final, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from radrelay_shared.observability.metrics import SANDBOX_LOSSES
+from radrelay_shared.observability.metrics import SANDBOX_LOSS_CAUSES, SANDBOX_LOSSES
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Sandbox:
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._preload = list(preload)
-        for cause in ("died", "hung", "pool_broken"):
+        for cause in SANDBOX_LOSS_CAUSES:
             SANDBOX_LOSSES.labels(cause)
         self._pool = self._make_pool()
 

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
 
+from radrelay_local.cli import app
 from support import promql
 from support.promtool import promtool
 from support.sinks import SCRAPED
@@ -62,6 +65,19 @@ def test_alerts_and_runbook_pages_belong_together() -> None:
         page = (RUNBOOKS / f"{name}.md").read_text()
         assert page.startswith(f"# {name}\n")
         assert re.findall(r"^## (.+)$", page, re.MULTILINE) == SECTIONS
+
+
+def test_the_commands_and_metrics_in_runbook_pages_are_there() -> None:
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    metrics = {name for name, _ in promql.documented_metrics()}
+    for path in RUNBOOKS.glob("*.md"):
+        page = path.read_text()
+        for name, sub in re.findall(r"\bradrelay ([a-z]+)(?: ([a-z]+))?", page.replace("-n radrelay", "")):
+            command = root.commands[name]
+            assert not isinstance(command, TyperGroup) or sub in command.commands, (path, name, sub)
+        for metric in re.findall(r"\bradrelay_\w+", page):
+            assert re.sub(r"_(bucket|count|sum)$", "", metric) in metrics, (path, metric)
 
 
 def test_dashboards_can_be_loaded_and_leave_the_data_source_to_whoever_looks() -> None:

@@ -1,8 +1,5 @@
 """The table of metrics in docs/observability.md is that of the code."""
 
-import re
-from pathlib import Path
-
 from prometheus_client.metrics import MetricWrapperBase
 
 import dashboard_service.metrics
@@ -11,6 +8,7 @@ import inference_service.serving_metrics
 import ingest_service.metrics
 import radrelay_shared.observability.metrics
 import report_service.metrics
+from support.promql import documented_metrics
 
 MODULES = (
     radrelay_shared.observability.metrics,
@@ -20,7 +18,6 @@ MODULES = (
     report_service.metrics,
     dashboard_service.metrics,
 )
-ROW = re.compile(r"^\| `(radrelay_\w+)` \| ([\w, ]*) ?\|", re.MULTILINE)
 
 
 def test_the_documented_metrics_are_those_of_the_code() -> None:
@@ -30,5 +27,4 @@ def test_the_documented_metrics_are_those_of_the_code() -> None:
         for each in vars(module).values()
         if isinstance(each, MetricWrapperBase)
     }
-    documented = [(name, labels.strip()) for name, labels in ROW.findall(Path("docs/observability.md").read_text())]
-    assert sorted(documented) == sorted(made)
+    assert sorted(documented_metrics()) == sorted(made)

@@ -4,14 +4,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from radrelay_shared.database import Scope
 from radrelay_shared.events import Event, InferenceCompleted, Urgency
 from radrelay_shared.http import NotFound
 from radrelay_shared.messaging import Delivery, Poison
+from radrelay_shared.observability import current_traceparent
 from report_service.consumer import ResultConsumer
 from report_service.domain.report import ImpossibleResult
 from report_service.domain.worklist import WorklistQuery
@@ -134,6 +136,23 @@ async def test_results_that_come_together_go_into_one_transaction(store: InMemor
     await asyncio.gather(*(consumer.handle(delivery_of(event)) for event in [*events, events[3]]))
     assert len(store.state.reports) == len(store.outbox) == 20
     assert store.transactions == 1
+
+
+async def test_results_that_are_persisted_together_are_announced_each_in_its_own_trace(
+    store: InMemoryReportStore,
+) -> None:
+    consumer = ResultConsumer(store, lambda: NOW, str)
+    handled: dict[UUID, str | None] = {}
+
+    async def handle(event: Event[Any], number: int) -> None:
+        span = NonRecordingSpan(SpanContext(number, number, is_remote=True, trace_flags=TraceFlags(1)))
+        with use_span(span):
+            handled[event.data.instance_id] = current_traceparent()
+            await consumer.handle(delivery_of(event))
+
+    await asyncio.gather(*(handle(inference_completed(), number) for number in range(1, 6)))
+    assert store.transactions == 1
+    assert {event.data.instance_id: store.state.traces[event.id] for event in store.outbox} == handled
 
 
 async def test_a_result_that_no_database_takes_keeps_its_neighbours_back_once_only(store: InMemoryReportStore) -> None:

@@ -2,7 +2,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from radrelay_shared import gathering as module
 from radrelay_shared.gathering import Gathering
 
 
@@ -72,3 +76,32 @@ async def test_who_goes_away_changes_nothing_for_the_others_and_leaving_waits_fo
         work.gate.set()
     assert stays.done()
     assert await stays == 8
+
+
+async def test_a_round_for_several_is_linked_to_each_and_one_for_one_is_below_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    monkeypatch.setattr(module, "_tracer", tracer)
+    work = Work()
+
+    async def waiting(gathering: Gathering[str, int, int], item: int) -> int:
+        with tracer.start_as_current_span(f"wait for {item}") as span:
+            await gathering.do("a", item)
+            return span.get_span_context().span_id
+
+    async with Gathering(work, at_once=9, name="round") as gathering:
+        first = asyncio.create_task(waiting(gathering, 2))
+        await begun(work)
+        others = [asyncio.create_task(waiting(gathering, item)) for item in (4, 6)]
+        await asyncio.sleep(0)
+        work.gate.set()
+        alone, *together = await asyncio.gather(first, *others)
+    lone, shared = [span for span in exporter.get_finished_spans() if span.name == "round"]
+    assert lone.parent is not None
+    assert lone.parent.span_id == alone
+    assert lone.links == ()
+    assert shared.parent is None
+    assert [link.context.span_id for link in shared.links] == together

@@ -85,13 +85,22 @@ class RunningStack(Infrastructure):
         home: the folder that holds data, logs and state; made when it is missing.
         prefer_usual_ports: whether to take the well-known ports where they are free, or any free ones.
         bundle: the model bundle to serve.
+        otlp_endpoint: where services send their spans; nowhere without.
     """
 
     usual_ports: ClassVar[Mapping[str, int]] = {**INFRASTRUCTURE_PORTS, **SERVICE_PORTS}
 
-    def __init__(self, home: Path, *, prefer_usual_ports: bool = True, bundle: Path = DEMONSTRATION_BUNDLE) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        prefer_usual_ports: bool = True,
+        bundle: Path = DEMONSTRATION_BUNDLE,
+        otlp_endpoint: str | None = None,
+    ) -> None:
         super().__init__(home, prefer_usual_ports=prefer_usual_ports)
         self._bundle = bundle
+        self._otlp_endpoint = otlp_endpoint
 
     def plan(self) -> Plan:
         """Every process and job, at the ports of now."""
@@ -102,9 +111,12 @@ class RunningStack(Infrastructure):
             postgres.provision(self.ports, self.credentials),
             objects.tenants(self.ports, self.credentials),
             issuer.definition(self.folders, self.ports),
-            *Services(self.folders, self.ports, self.credentials, self._bundle).all(),
+            *self._services().all(),
             edge.definition(self.folders, self.ports),
         )
+
+    def _services(self) -> Services:
+        return Services(self.folders, self.ports, self.credentials, self._bundle, self._otlp_endpoint)
 
     def reconcile(self, options: Iterable[str]) -> int:
         """Compare object store and database of the ingest service, print what is found, and return the exit status.
@@ -112,7 +124,7 @@ class RunningStack(Infrastructure):
         Raises:
             StackError: the stack was never up.
         """
-        command, env = Services(self.folders, self.ports, self.credentials, self._bundle).reconciliation()
+        command, env = self._services().reconciliation()
         return run_attached([*command, *options], env=env)
 
     def rebuild_dashboard(self, options: Iterable[str]) -> int:
@@ -121,7 +133,7 @@ class RunningStack(Infrastructure):
         Raises:
             StackError: the stack was never up.
         """
-        command, env = Services(self.folders, self.ports, self.credentials, self._bundle).rebuilding()
+        command, env = self._services().rebuilding()
         return run_attached([*command, *options], env=env)
 
     @property
@@ -159,7 +171,12 @@ def start_infrastructure(home: Path, *, prefer_usual_ports: bool = True) -> Abst
 
 
 def start_stack(
-    home: Path, *, prefer_usual_ports: bool = True, bundle: Path = DEMONSTRATION_BUNDLE
+    home: Path,
+    *,
+    prefer_usual_ports: bool = True,
+    bundle: Path = DEMONSTRATION_BUNDLE,
+    otlp_endpoint: str | None = None,
 ) -> AbstractContextManager[RunningStack]:
     """Everything, up inside the block and down after it."""
-    return RunningStack(home, prefer_usual_ports=prefer_usual_ports, bundle=bundle).started()
+    stack = RunningStack(home, prefer_usual_ports=prefer_usual_ports, bundle=bundle, otlp_endpoint=otlp_endpoint)
+    return stack.started()

@@ -11,6 +11,7 @@ DEAD_LETTERS = Gauge("radrelay_dead_letters", "Dead letters that wait to be sent
 IN_FLIGHT = Gauge("radrelay_events_in_flight", "Deliveries being handled", ["durable"])
 HANDLING_S = Histogram("radrelay_event_handling_seconds", "From delivery to settlement", ["durable"])
 SANDBOX_LOSSES = Counter("radrelay_sandbox_losses_total", "Sandboxed processes that died or hung", ["cause"])
+SANDBOX_LOSS_CAUSES = ("died", "hung", "pool_broken")
 RATE_LIMITED = Counter("radrelay_rate_limited_total", "Requests answered 429, by limit", ["service", "limit"])
 RATE_LIMIT_STORE_FAILURES = Counter(
     "radrelay_rate_limit_store_failures_total", "Times that the store of rate limits was found away", ["service"]

@@ -11,7 +11,7 @@ from radrelay_local.definition import Job, ProcessDefinition
 from radrelay_local.errors import StackError
 from radrelay_local.home import Home
 from radrelay_local.parts import edge, issuer, nats, objects, postgres
-from radrelay_local.people import ADA
+from radrelay_local.people import ADA, DEVELOPMENT_TENANTS
 from radrelay_local.ports import LOOPBACK
 from radrelay_local.programs import python
 
@@ -33,11 +33,19 @@ _WORKER_GRACE_S = 90.0
 class Services:
     """Definitions of all processes and jobs of the services."""
 
-    def __init__(self, home: Home, ports: dict[str, int], credentials: Credentials, bundle: Path) -> None:
+    def __init__(
+        self,
+        home: Home,
+        ports: dict[str, int],
+        credentials: Credentials,
+        bundle: Path,
+        otlp_endpoint: str | None = None,
+    ) -> None:
         self._home = home
         self._ports = ports
         self._credentials = credentials
         self._bundle = bundle.resolve()
+        self._otlp_endpoint = otlp_endpoint
 
     def all(self) -> list[ProcessDefinition | Job]:
         """Everything the services consist of."""
@@ -90,6 +98,8 @@ class Services:
 
     def _worker(self, service: str) -> ProcessDefinition:
         env = self._settings(service, {"DATABASE__APP_URL": "app", "DATABASE__SYSTEM_URL": "system"})
+        if service == "report":
+            env |= _prefixed(service, {"OBSERVABILITY__TENANTS": json.dumps(DEVELOPMENT_TENANTS)})
         return self._worker_process(service, env, self._needs(service))
 
     def _dimse(self) -> ProcessDefinition:
@@ -119,7 +129,7 @@ class Services:
 
     def _settings(self, service: str, database: Mapping[str, str]) -> dict[str, str]:
         """The environment of a stateful service; `database` names the role behind each of its addresses."""
-        values = {**self._nats_settings(), **self._auth_settings()}
+        values = {**self._nats_settings(), **self._auth_settings(), **self._tracing_settings()}
         if service in _USES_OBJECTS:
             values |= self._object_settings()
         for key, role in database.items():
@@ -132,6 +142,9 @@ class Services:
             "NATS__USER": nats.USER,
             "NATS__PASSWORD": self._credentials.nats_password,
         }
+
+    def _tracing_settings(self) -> dict[str, str]:
+        return {"OBSERVABILITY__OTLP_ENDPOINT": self._otlp_endpoint} if self._otlp_endpoint else {}
 
     def _object_settings(self) -> dict[str, str]:
         store = objects.settings(objects.SEAWEEDFS, self._ports, self._credentials)
@@ -160,7 +173,7 @@ class Services:
                 *("--host", LOOPBACK, "--port", str(port)),
             ),
             env={
-                **_prefixed("inference", {"BUNDLE_DIRS": str(self._bundle)}),
+                **_prefixed("inference", {"BUNDLE_DIRS": str(self._bundle), **self._tracing_settings()}),
                 "BENTOML_DO_NOT_TRACK": "True",
                 "BENTOML_HOME": str(self._home.data(MODEL_SERVER)),
             },
@@ -171,7 +184,12 @@ class Services:
             grace_s=_WORKER_GRACE_S,
             ready_timeout_s=_MODEL_READY_TIMEOUT_S,
         )
-        settings = {**self._nats_settings(), **self._object_settings(), "MODEL_URL": model_url}
+        settings = {
+            **self._nats_settings(),
+            **self._object_settings(),
+            **self._tracing_settings(),
+            "MODEL_URL": model_url,
+        }
         needs = (nats.NAME, objects.TENANTS_JOB, MODEL_SERVER)
         return [
             Job(BUNDLE_JOB, self._require_bundle),

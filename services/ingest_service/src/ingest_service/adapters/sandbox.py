@@ -20,6 +20,7 @@ from ingest_service.domain.dicom import DicomFacts, validate_dicom
 from ingest_service.domain.limits import ArchiveLimits, DicomLimits
 from ingest_service.domain.reasons import Refusal, RejectReason
 from ingest_service.settings import ValidationSettings
+from radrelay_shared.observability.metrics import SANDBOX_LOSS_CAUSES, SANDBOX_LOSSES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class Sandbox:
         self._archive = archive
         self._pool: ProcessPool | None = None
         self._lock = Lock()
+        for cause in SANDBOX_LOSS_CAUSES:
+            SANDBOX_LOSSES.labels(cause)
 
     async def __aenter__(self) -> Self:
         await self._call(answer)
@@ -104,10 +107,12 @@ class Sandbox:
         except (Refusal, BrokenProcessPool):
             raise
         except TimeoutError as error:
+            SANDBOX_LOSSES.labels("hung").inc()
             raise Refusal(
                 RejectReason.VALIDATION_TIMEOUT, f"took longer than {self._settings.timeout_s:g} s"
             ) from error
         except ProcessExpired as error:
+            SANDBOX_LOSSES.labels("died").inc()
             _log.warning("validation process died", extra={"exit_code": error.exitcode})
             raise Refusal(RejectReason.VALIDATION_CRASHED, "the validating process died") from error
         except Exception as error:  # the process boundary: whatever the bytes set off there is about this one file
@@ -120,6 +125,7 @@ class Sandbox:
             if self._pool is not None:
                 if self._pool.active:
                     return self._pool
+                SANDBOX_LOSSES.labels("pool_broken").inc()
                 _log.warning("validation pool replaced")
                 _end(self._pool)
             self._pool = self._new_pool()
