@@ -9,7 +9,7 @@ DISTS  := ./shared ./imaging ./phantoms ./services/ingest_service ./services/inf
           ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
 API_SERVICES := ingest report dashboard
-SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src benchmarks tests
+SOURCES := shared/src imaging/src services/*/src deploy/local/src deploy/k8s phantoms/src training/src benchmarks tests
 
 DICOM ?=
 ONCE  ?=
@@ -20,7 +20,7 @@ BENCH ?=
 FILES ?= 20000
 SEED  ?= 1
 
-.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
+.PHONY: help setup demo demo-bundle up down test browser test-api fuzz check manifests format schemas bench bench-inference bench-ingest bench-dashboard bench-reports clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,13 +61,16 @@ test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer 
 fuzz: setup ## Send FILES=20000 mutated files (SEED=1) through intake and decoders, and say what became of them
 	PYTHONPATH=tests $(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
 
-check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents
+check: setup manifests ## Lint, format, types, import rules, committed schemas, OpenAPI documents and Kubernetes manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m radrelay_shared.events.schemas --check shared/contracts
 	@for service in $(API_SERVICES); do $(BIN)/python -m $${service}_service.document --check docs/api || exit 1; done
+
+manifests: setup ## Render every combination of the Kubernetes manifests, and check each
+	$(BIN)/python -m deploy.k8s.checks
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
