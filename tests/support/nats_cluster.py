@@ -90,6 +90,7 @@ def _on_loopback(configuration: str, server: Server, servers: list[Server], fold
         ("port: 4222", f"host: {LOOPBACK}\nport: {server.client}"),
         ("http_port: 8222", f'http: "{LOOPBACK}:{server.monitor}"'),
         ("port: 6222", f"host: {LOOPBACK}\nport: {server.cluster}"),
+        ("pid_file: /tmp/nats.pid", f"pid_file: {json.dumps(str(folder / f'{server.name}.pid'))}"),
         ("store_dir: /data", f"store_dir: {json.dumps(str(folder / server.name))}"),
     ):
         assert configuration.count(old) == 1, old

@@ -24,7 +24,7 @@ from radrelay_shared.messaging.topology import (
     STREAMS,
     ensure_durable,
 )
-from support.manifests import FULL_CPU, rendered
+from support.manifests import FULL_CPU, rendered, workload
 from support.nats_cluster import Server, run_cluster, settings
 
 TENANTS = ("north", "south", "west-2")
@@ -167,6 +167,12 @@ async def test_each_stream_is_on_three_servers_and_nobody_takes_back_what_was_pu
         with pytest.raises(nats.errors.TimeoutError):  # a denied request is answered by nobody
             await filled._nc.request(f"$JS.API.STREAM.DELETE.{stream.name}", b"", timeout=1)
         assert (await filled.stream_info(stream.name)).config.name == stream.name
+
+
+def test_probes_ask_what_servers_answer(cluster: list[Server]) -> None:
+    (container, _) = workload(rendered(*FULL_CPU), "nats").main_containers
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert all(server.ask(container[probe]["httpGet"]["path"]) == {"status": "ok"} for server in cluster)
 
 
 async def test_an_acknowledged_message_is_on_disk(cluster: list[Server], filled: JetStreamContext) -> None:

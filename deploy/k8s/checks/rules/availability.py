@@ -17,6 +17,11 @@ def pause_s(container: dict[str, Any]) -> int:
     return seconds
 
 
+def is_told_to_go_elsewhere(container: dict[str, Any]) -> bool:
+    """Whether a command sends its clients away before it is told to end."""
+    return bool(container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command"))
+
+
 def drain_s(container: dict[str, Any]) -> int:
     """How long uvicorn lets requests go on, where it is one."""
     arguments = [*container.get("command", []), *container.get("args", [])]
@@ -32,7 +37,7 @@ def ends_in_order(manifests: Manifests) -> Iterator[str]:
             continue
         reached = is_reached(manifests, workload)
         for container in workload.main_containers:
-            if reached and pause_s(container) < _LEAST_PAUSE_S:
+            if reached and pause_s(container) < _LEAST_PAUSE_S and not is_told_to_go_elsewhere(container):
                 yield f"{workload} container {container['name']}: ends while requests are still sent to it"
             if workload.is_long_running and grace < pause_s(container) + drain_s(container) + _GRACE_MARGIN_S:
                 yield f"{workload}: has {grace} s to end, less than it pauses and drains"
