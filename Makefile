@@ -10,7 +10,7 @@ DISTS  := ./shared ./imaging ./phantoms ./services/ingest_service ./services/inf
           ./services/report_service ./services/dashboard_service ./training ./deploy/local
 STAMP  := $(VENV)/.radrelay-installed
 API_SERVICES := ingest report dashboard
-SOURCES := shared/src imaging/src services/*/src deploy/local/src phantoms/src training/src deploy/supply benchmarks tests
+SOURCES := shared/src imaging/src services/*/src deploy/local/src deploy/k8s deploy/supply phantoms/src training/src benchmarks tests
 
 DICOM ?=
 ONCE  ?=
@@ -25,7 +25,7 @@ BASE  ?=
 TORCH_INDEX ?=
 VERSION ?= 0.1.0
 
-.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean images images-test test-containers sbom licences audit
+.PHONY: help setup demo demo-bundle up down test browser promtool test-api fuzz check format schemas observability bench bench-inference bench-ingest bench-dashboard bench-reports clean images images-test test-containers sbom licences audit manifests
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer 
 fuzz: setup ## Send FILES=20000 mutated files (SEED=1) through intake and decoders, and say what became of them
 	PYTHONPATH=tests $(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
 
-check: setup ## Lint, format, types, import rules, committed schemas and OpenAPI documents, licences, floors of known advisories
+check: setup manifests ## Lint, format, types, import rules, committed schemas, OpenAPI documents, Kubernetes manifests, licences and advisories
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
@@ -101,6 +101,9 @@ audit: ## Ask PyPI's advisory service about every pinned package (needs the netw
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet --disable-pip-version-check 'pip-audit==2.10.1'; }
 	@$(AUDIT)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off || \
 	  { echo "make audit: there are advisories, or the service could not be asked (see above); make check knows what is in deploy/supply/advisories.yaml" >&2; exit 1; }
+
+manifests: setup ## Render every combination of the Kubernetes manifests, and check each
+	$(BIN)/python -m deploy.k8s.checks
 
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .

@@ -30,12 +30,10 @@ class MigrationSettings(ServiceSettings):
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
 
     @classmethod
-    def of(cls, service: str) -> "MigrationSettings":
+    def for_service(cls, service: str) -> type["MigrationSettings"]:
         """Those of one service, with its prefix: RADRELAY_REPORT_DATABASE__OWNER_URL."""
         prefix = SettingsConfigDict(env_prefix=f"RADRELAY_{service.upper()}_")
-        of_service: type[MigrationSettings] = type(cls.__name__, (cls,), {"model_config": prefix})
-        values: dict[str, Any] = {}
-        return of_service(**values)
+        return type(cls.__name__, (cls,), {"model_config": prefix})
 
 
 def main(service: str, arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +47,8 @@ def main(service: str, arguments: Sequence[str] | None = None) -> None:
         "--wait", action="store_true", help="change nothing: return when somebody else has brought the schema so far"
     )
     chosen = parser.parse_args(arguments)
-    settings = MigrationSettings.of(service)
+    given: dict[str, Any] = {}  # nothing: all of it comes from the environment and from files
+    settings = MigrationSettings.for_service(service)(**given)
     configure(f"{service}-migrate", settings.observability)
     if chosen.wait:
         asyncio.run(wait_for_schema(service, settings.database))
