@@ -62,6 +62,7 @@ browser: ## Install Chromium for the tests of the frontend, on Debian as root; e
 
 promtool: setup ## Get promtool for the tests of the alert rules, on Debian; elsewhere they are skipped without one
 	@deploy/local/install-promtool
+
 # Testcontainers' own helper image removes what a killed run leaves; without it, whoever kills a run does.
 test-containers: setup ## Run the integration tests on servers in containers (NATS_IMAGE=, MINIO_IMAGE=, POSTGRES_IMAGE= name others than those of deploy/compose)
 	TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/python -m pytest tests/integration --servers containers \

@@ -126,6 +126,14 @@ async def test_an_empty_upload_is_a_clear_error(stack: RunningStack) -> None:
         assert (await ada.batch(batch.batch_id)).counts.received == 0
 
 
+@pytest.mark.parametrize("api", ["ingest", "reports", "dashboard"])
+@pytest.mark.parametrize("path", ["metrics", "livez", "readyz"])
+def test_what_is_for_operators_is_not_at_the_edge(stack: RunningStack, api: str, path: str) -> None:
+    assert httpx.get(f"{stack.base_url}/api/{api}/v1/nothing").status_code == 404
+    answer = httpx.get(f"{stack.base_url}/api/{api}/{path}")
+    assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
+
+
 def test_the_demo_ends_well_and_its_figures_agree(stack: RunningStack, tmp_path: Path) -> None:
     assert demo.run(stack, once=True, dicom=None, out=tmp_path) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -66,9 +66,12 @@ http://:{port} {{
 
 _PROBLEM = '{"type":"about:blank","title":"{err.status_text}","status":{err.status_code}}'
 
-# Progress events are sent on as they come, not when a buffer is full.
+# What is for operators they ask of the process itself. Progress events are sent on as they come, not when a buffer is
+# full.
 _ROUTE = """\
 	handle_path {path}/* {{
+		@operators path /metrics /livez /readyz
+		error @operators 404
 		reverse_proxy {upstream} {{
 			flush_interval -1
 		}}
