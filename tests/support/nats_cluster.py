@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from radrelay_local.ports import LOOPBACK
+from radrelay_local.ports import LOOPBACK, choose_ports
 from radrelay_local.programs import program
 from radrelay_shared.messaging import NatsSettings
-from support.inference import free_port
 
 USER: Final = "radrelay"
 PASSWORD: Final = "p0123456789abcdef"
@@ -55,7 +54,10 @@ def run_cluster(configuration: str, folder: Path) -> Iterator[list[Server]]:
             three of them are on one machine here.
         folder: for their data.
     """
-    servers = [Server(f"nats-{number}", free_port(), free_port(), free_port()) for number in range(3)]
+    names = [f"nats-{number}" for number in range(3)]
+    uses = {f"{name}.{use}": 0 for name in names for use in ("client", "cluster", "monitor")}
+    ports = choose_ports(uses, {}, (), prefer_usual=False)
+    servers = [Server(name, *(ports[f"{name}.{use}"] for use in ("client", "cluster", "monitor"))) for name in names]
     processes = []
     try:
         for server in servers:

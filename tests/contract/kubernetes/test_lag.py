@@ -49,7 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
 async def filled(cluster: list[Server]) -> AsyncIterator[JetStreamContext]:
     """Every stream and durable, lanes of three tenants with work in them, and some of it in hand."""
     async with connect(settings(cluster[0]), name="test") as client:
-        js = client.jetstream()
+        js = client.jetstream(timeout=60)  # three servers have to agree, on a machine that may be busy
         await ensure_topology(js, settings(cluster[0]).streams)
         for lane, urgency in zip(INFERENCE_LANES, Urgency, strict=True):
             for tenant in TENANTS:
