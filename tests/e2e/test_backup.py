@@ -85,7 +85,7 @@ async def test_what_was_backed_up_is_all_there_in_a_new_stack(
     backups = tmp_path / "backups"
     taken = await radrelay("backup", str(backups), home=stack.home)
     assert taken.exit_code == 0, taken.output
-    (path,) = [each for each in backups.iterdir() if each.name != "objects"]
+    (path,) = [each.parent for each in backups.glob("*/backup.json")]
     restored = await radrelay("restore", str(path), home=other.home)
     assert restored.exit_code == 0, restored.output
 
