@@ -17,7 +17,7 @@ PROGRAM: Final = str(COMPOSE / "docker-compose")
 VERSION: Final = os.environ.get("VERSION", "0.1.0")
 """The images' tag."""
 IMAGES: Final = (
-    *("base", "ingest", "report", "dashboard", "inference", "frontend", "tools"),
+    *("base", "ingest", "report", "dashboard", "inference", "frontend", "tools", "bundles"),
     *("test-nats", "test-seaweedfs", "test-postgres"),
 )
 

@@ -16,7 +16,9 @@ from support.containment import dockerfile_problems
 ROOT = Path(__file__).parents[3]
 BUILD = ROOT / "deploy" / "images" / "build.yaml"
 DOCKERFILES = sorted(
-    str(path.relative_to(ROOT)) for folder in ("services", "deploy") for path in (ROOT / folder).rglob("Dockerfile")
+    str(path.relative_to(ROOT))
+    for folder in ("services", "deploy", "bundles")
+    for path in (ROOT / folder).rglob("Dockerfile")
 )
 BASE = "deploy/images/base/Dockerfile"
 EXAMPLE = "services/report_service/Dockerfile"
