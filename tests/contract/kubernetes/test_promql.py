@@ -1,7 +1,5 @@
 """The queries that lanes and the fallback are scaled by, evaluated by Prometheus' own promtool."""
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +7,9 @@ import pytest
 import yaml
 
 from support.manifests import FULL_GPU, rendered
+from support.promtool import promtool
 
-PROMTOOL = shutil.which("promtool")
 PENDING, IN_HAND = "jetstream_consumer_num_pending", "jetstream_consumer_num_ack_pending"
-
-pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed: apt-get install prometheus")
 
 
 def queries(scaled: str) -> dict[str, str]:
@@ -38,9 +34,7 @@ def evaluate(folder: Path, series: list[dict[str, str]], expected: dict[str, flo
     ]
     test = {"interval": "1m", "input_series": series, "promql_expr_test": expressions}
     (folder / "test.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
-    done = subprocess.run(
-        [str(PROMTOOL), "test", "rules", str(folder / "test.yaml")], capture_output=True, text=True, check=False
-    )
+    done = promtool("test", "rules", folder / "test.yaml")
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
