@@ -22,6 +22,7 @@ from radrelay_local.parts.services import AE_TITLE, DEMONSTRATION_PEER
 from radrelay_local.ports import LOOPBACK
 from radrelay_shared.events import Event
 from radrelay_shared.messaging import subject_for
+from radrelay_shared.messaging.publisher import MESSAGE_ID
 from support.canaries import Canaries, fill
 from support.dicom_files import encode, image
 from support.events import inference_completed, inference_failed, instance_stored, report_created
@@ -219,7 +220,7 @@ class CanaryJob:
         try:
             js = client.jetstream()
             for event in events:
-                await js.publish(subject_for(event), event.to_json())
+                await js.publish(subject_for(event), event.to_json(), headers={MESSAGE_ID: event.id})
             no_event = f'{{"type": "{put("type of what is no event")}", "{put("key of what is no event")}": 1}}'
             for event in events:
                 await js.publish(subject_for(event), no_event.encode())

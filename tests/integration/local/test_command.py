@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from radrelay_local.control import Condition
+from support.otlp import Receiver
 from support.processes import listening_addresses
 from support.stack import RunningStack
 
@@ -24,9 +25,9 @@ def test_everything_is_ready_and_listens_on_loopback_alone(stack: RunningStack) 
     assert listening_addresses(stack.home) == {"127.0.0.1"}
 
 
-def test_up_starts_nothing_that_runs_and_prints_the_addresses(stack: RunningStack) -> None:
+def test_up_starts_nothing_that_runs_and_prints_the_addresses(stack: RunningStack, telemetry: Receiver) -> None:
     before = {each.name: each.pid for each in stack.status()}
-    result = radrelay("up", home=stack.home)
+    result = radrelay("up", "--otlp-endpoint", telemetry.endpoint, home=stack.home)
     assert result.returncode == 0, result.stderr
     assert f"{stack.base_url}/api/ingest/docs" in result.stdout
     assert "Not for clinical use" in result.stdout

@@ -42,11 +42,22 @@ BundleOption = Annotated[
     Path, typer.Option("--bundle", envvar="RADRELAY_BUNDLE", help="Folder of the model bundle to serve.")
 ]
 
+OtlpOption = Annotated[
+    str | None,
+    typer.Option(
+        "--otlp-endpoint",
+        envvar="RADRELAY_OTLP_ENDPOINT",
+        help="Where services send their spans, such as http://127.0.0.1:4318.",
+    ),
+]
+
 
 @app.command()
-def up(home: HomeOption = DEFAULT_HOME, bundle: BundleOption = DEMONSTRATION_BUNDLE) -> None:
+def up(
+    home: HomeOption = DEFAULT_HOME, bundle: BundleOption = DEMONSTRATION_BUNDLE, otlp_endpoint: OtlpOption = None
+) -> None:
     """Start whatever does not run, wait until all is ready, and print the addresses."""
-    stack = RunningStack(home, bundle=bundle)
+    stack = RunningStack(home, bundle=bundle, otlp_endpoint=otlp_endpoint)
     _bring_up(stack)
     _print_addresses(stack)
     _out.print("[bold]Tokens come from a development issuer that asks for no password. Not for clinical use.[/bold]")
