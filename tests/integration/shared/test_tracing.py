@@ -69,7 +69,9 @@ async def test_the_consumers_span_belongs_to_the_trace_that_wrote_the_outbox_row
             async with database.transaction(Scope.service(tenant)) as session:
                 await enqueue(session, OutboxRow, instance_stored(tenant=tenant))
         # Outside the request's span, as the relay is in its own process.
-        await OutboxRelay(system, OutboxRow, Publisher(js)).relay_once()
+        relay = OutboxRelay(system, OutboxRow, Publisher(js))
+        while await relay.relay_once():  # other tests may have left more rows than one batch has
+            pass
         stop = asyncio.Event()
         running = asyncio.create_task(Consumer(js, durable, handle).run(stop))
         await handled.wait()
