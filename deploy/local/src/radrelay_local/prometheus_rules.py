@@ -5,12 +5,13 @@
 Source: Prometheus Operator, API reference of monitoring.coreos.com/v1, PrometheusRule.
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from radrelay_shared.committed import write_or_check
 
 WRITTEN: Final = "prometheus-rules.yaml"
 _HEADER: Final = "# Written from rules/*.yaml by `make observability`; do not edit.\n"
@@ -43,19 +44,11 @@ def text_of(directory: Path) -> str:
 
 def main() -> int:
     """Write or check; the exit status says whether all is as it should be."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--write", type=Path, metavar="DIR")
-    mode.add_argument("--check", type=Path, metavar="DIR")
-    options = parser.parse_args()
-    directory: Path = options.write or options.check
-    path, text = directory / WRITTEN, text_of(directory)
-    if options.write:
-        path.write_text(text)
-    elif not path.is_file() or path.read_text() != text:
-        sys.stderr.write(f"{path}: not what the rules say; run `make observability` and read the difference\n")
-        return 1
-    return 0
+    return write_or_check(
+        lambda directory: {directory / WRITTEN: text_of(directory)},
+        source="the rules say",
+        command="make observability",
+    )
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@
 `--check DIR` fails where a committed schema is not what the models say now.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from radrelay_shared.committed import write_or_check
 from radrelay_shared.events.envelope import EVENT_DATA, Event
 from radrelay_shared.events.models import TYPE_PREFIX
 
@@ -42,20 +42,7 @@ def files(directory: Path) -> dict[Path, str]:
 
 def main() -> int:
     """Write or check; the exit status says whether all is as it should be."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--write", type=Path, metavar="DIR")
-    mode.add_argument("--check", type=Path, metavar="DIR")
-    options = parser.parse_args()
-    if options.write:
-        for path, text in files(options.write).items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return 0
-    stale = [path for path, text in files(options.check).items() if not path.is_file() or path.read_text() != text]
-    for path in stale:
-        sys.stderr.write(f"{path}: not what the models say; run `make schemas` and read the difference\n")
-    return 1 if stale else 0
+    return write_or_check(files, source="the models say", command="make schemas")
 
 
 if __name__ == "__main__":
