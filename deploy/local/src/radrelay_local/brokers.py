@@ -48,7 +48,15 @@ def settings(home: Path, url: str | None, user: str | None, password: str | None
     """
     if url is not None:
         return NatsSettings(url=url, user=user, password=SecretStr(password) if password else _Secrets().nats.password)
-    stack = Infrastructure(home)
+    return of_stack(Infrastructure(home))
+
+
+def of_stack(stack: Infrastructure) -> NatsSettings:
+    """The broker of a local stack.
+
+    Raises:
+        StackError: the stack was never up.
+    """
     return NatsSettings(url=nats.url(stack.ports), user=nats.USER, password=SecretStr(stack.credentials.nats_password))
 
 

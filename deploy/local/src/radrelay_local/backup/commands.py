@@ -15,7 +15,6 @@ from rich.console import Console
 from radrelay_local.backup import taking
 from radrelay_local.backup.folder import Backup
 from radrelay_local.backup.places import Places, elsewhere, local
-from radrelay_local.credentials import STATEFUL_SERVICES
 from radrelay_local.errors import StackError
 from radrelay_local.options import DEFAULT_HOME, HomeOption
 from radrelay_local.parts import postgres
@@ -87,14 +86,8 @@ def _target(home: Path) -> Iterator[Places]:
     if stack.is_running():
         raise StackError(f"the stack in {home} is up: run radrelay down first")
     with stack.started():
-        asyncio.run(_make_roles(stack))
+        asyncio.run(postgres.provision_all(stack.ports, stack.credentials))
         yield local(stack)
-
-
-async def _make_roles(stack: Infrastructure) -> None:
-    await postgres.create_database(stack.ports, stack.credentials, postgres.DATABASE)
-    for service in STATEFUL_SERVICES:
-        await postgres.provision_database(stack.ports, stack.credentials, postgres.DATABASE, service)
 
 
 def _tell(what: str) -> None:

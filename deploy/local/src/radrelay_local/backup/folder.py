@@ -26,7 +26,6 @@ _OBJECTS: Final = "objects"
 _MANIFEST: Final = "backup.json"
 _UNFINISHED: Final = ".unfinished"
 _LOCK: Final = ".lock"
-_BLOCK_BYTES: Final = 1 << 20
 
 
 class Entry(BaseModel):
@@ -174,8 +173,5 @@ def write(path: Path, models: Iterable[BaseModel]) -> None:
 
 def sha256(path: Path) -> str:
     """The digest of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as content:
-        while block := content.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest()

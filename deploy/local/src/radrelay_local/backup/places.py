@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from radrelay_local import stores
+from radrelay_local import brokers, stores
 from radrelay_local.errors import StackError
-from radrelay_local.parts import nats, postgres
+from radrelay_local.parts import postgres
 from radrelay_local.programs import postgres_program
 from radrelay_local.stack import Infrastructure
 from radrelay_shared.messaging import NatsSettings
@@ -51,12 +50,8 @@ def elsewhere(home: Path) -> Places | None:
     except ArgumentError:
         # Without the original: its message may hold the password.
         raise StackError(f"{DATABASE} is no address of a database") from None
-    password = os.environ.get("RADRELAY_NATS__PASSWORD")
-    broker = NatsSettings(
-        url=os.environ[NATS],
-        user=os.environ.get("RADRELAY_NATS__USER"),
-        password=SecretStr(password) if password else None,
-    )
+    user, password = os.environ.get("RADRELAY_NATS__USER"), os.environ.get("RADRELAY_NATS__PASSWORD")
+    broker = brokers.settings(home, os.environ[NATS], user, password)
     return Places(database, stores.settings(home), broker, _installed)
 
 
@@ -69,7 +64,7 @@ def local(stack: Infrastructure) -> Places:
     return Places(
         make_url(postgres.admin_url(stack.ports, stack.credentials)),
         stack.objects,
-        NatsSettings(url=nats.url(stack.ports), user=nats.USER, password=SecretStr(stack.credentials.nats_password)),
+        brokers.of_stack(stack),
         postgres_program,
     )
 

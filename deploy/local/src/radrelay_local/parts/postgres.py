@@ -85,13 +85,14 @@ def role_url(ports: dict[str, int], credentials: Credentials, service: str, role
 
 def provision(ports: dict[str, int], credentials: Credentials) -> Job:
     """The product's database, with the schema and the roles of each stateful service."""
+    return Job(PROVISION_JOB, lambda: asyncio.run(provision_all(ports, credentials)), after=(NAME,))
 
-    async def prepare_database() -> None:
-        await create_database(ports, credentials, DATABASE)
-        for service in STATEFUL_SERVICES:
-            await provision_database(ports, credentials, DATABASE, service)
 
-    return Job(PROVISION_JOB, lambda: asyncio.run(prepare_database()), after=(NAME,))
+async def provision_all(ports: dict[str, int], credentials: Credentials) -> None:
+    """Make the product's database where there is none, and in it the schema and the roles of each stateful service."""
+    await create_database(ports, credentials, DATABASE)
+    for service in STATEFUL_SERVICES:
+        await provision_database(ports, credentials, DATABASE, service)
 
 
 async def create_database(ports: dict[str, int], credentials: Credentials, database: str) -> None:
