@@ -1,7 +1,7 @@
 """The worker's jobs on a real broker and a real database: nothing lost, nothing twice, nothing stuck."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -100,12 +100,13 @@ async def test_a_crash_between_commit_and_acknowledgement_makes_no_second_report
     handle = ResultConsumer.handle
     attempts: list[int] = []
 
-    async def commit_then_crash(self: ResultConsumer, delivery: Delivery) -> None:
-        await handle(self, delivery)
-        if delivery.tenant == tenant:
-            attempts.append(delivery.attempt)
-            if delivery.attempt == 1:
-                raise ConnectionError
+    async def commit_then_crash(self: ResultConsumer, deliveries: Sequence[Delivery]) -> list[Exception | None]:
+        outcomes = await handle(self, deliveries)
+        ours = [each.attempt for each in deliveries if each.tenant == tenant]
+        attempts.extend(ours)
+        if 1 in ours:
+            raise ConnectionError
+        return outcomes
 
     monkeypatch.setattr(ResultConsumer, "handle", commit_then_crash)
     async with working(open_worker):
@@ -169,7 +170,7 @@ async def test_what_was_not_announced_when_the_worker_went_is_announced_by_the_n
 ) -> None:
     tenant = new_tenant()
     consumer = ResultConsumer(PostgresReportStore(database), lambda: datetime.now(UTC), str)
-    await consumer.handle(Delivery(inference_completed(tenant=tenant), "subject", attempt=1))
+    assert await consumer.handle([Delivery(inference_completed(tenant=tenant), "subject", attempt=1)]) == [None]
     assert await announced(js, tenant) == []
     async with working(open_worker):
         assert len(await until_announced(js, tenant, 1)) == 1

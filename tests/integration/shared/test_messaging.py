@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig
 
 from radrelay_shared.events import Event, InstanceStored, Urgency
 from radrelay_shared.messaging import (
@@ -20,20 +19,8 @@ from radrelay_shared.messaging import (
 )
 from support.consuming import consuming, eventually
 from support.events import instance_stored
+from support.lanes import lane
 from support.tenants import new_tenant
-
-
-async def lane(js: JetStreamContext, tenant: str, urgency: Urgency, *, ack_wait_s: float = 30.0) -> Durable:
-    """A durable of this test's own that sees only this test's tenant."""
-    subject = f"radrelay.v1.{tenant}.instance.stored.{urgency}"
-    durable = Durable(f"{tenant}-{urgency}", durables.INSTANCES, (subject,), ack_wait_s=ack_wait_s, max_attempts=3)
-    await js.add_consumer(
-        durable.stream.name,
-        ConsumerConfig(
-            name=durable.name, durable_name=durable.name, filter_subjects=[subject], ack_wait=ack_wait_s, max_deliver=-1
-        ),
-    )
-    return durable
 
 
 def stored(tenant: str, priority: Urgency = Urgency.ROUTINE) -> Event[InstanceStored]:

@@ -1,19 +1,18 @@
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 
 from radrelay_shared.database import Scope
 from radrelay_shared.events import Event, InferenceCompleted, Urgency
 from radrelay_shared.http import NotFound
 from radrelay_shared.messaging import Delivery, Poison
-from radrelay_shared.observability import current_traceparent
+from radrelay_shared.observability import traceparent_of
 from report_service.consumer import ResultConsumer
 from report_service.domain.report import ImpossibleResult
 from report_service.domain.worklist import WorklistQuery
@@ -112,60 +111,52 @@ async def test_pages_end_where_the_worklist_ends(store: InMemoryReportStore, lim
     assert sizes == pages
 
 
-def delivery_of(event: Event[Any]) -> Delivery:
-    return Delivery(event, "radrelay.v1.acme.inference.completed", attempt=1)
+def delivery_of(event: Event[Any], attempt: int = 1, span: SpanContext = INVALID_SPAN_CONTEXT) -> Delivery:
+    return Delivery(event, "radrelay.v1.acme.inference.completed", attempt, span=span)
+
+
+async def refusal_of(event: Event[Any], store: InMemoryReportStore) -> str:
+    (refused,) = await ResultConsumer(store, lambda: NOW, str).handle([delivery_of(event)])
+    assert isinstance(refused, Poison)
+    return refused.reason
 
 
 async def test_the_consumer_turns_an_impossible_result_into_poison_with_its_reason(store: InMemoryReportStore) -> None:
-    consumer = ResultConsumer(store, lambda: NOW, str)
-    with pytest.raises(Poison) as caught:
-        await consumer.handle(delivery_of(inference_completed(source_key="globex/x.dcm")))
-    assert caught.value.reason == "foreign_object_key"
+    assert await refusal_of(inference_completed(source_key="globex/x.dcm"), store) == "foreign_object_key"
 
 
 async def test_the_consumer_refuses_events_that_are_no_results(store: InMemoryReportStore) -> None:
-    consumer = ResultConsumer(store, lambda: NOW, str)
-    with pytest.raises(Poison) as caught:
-        await consumer.handle(delivery_of(report_created()))
-    assert caught.value.reason == "unexpected_event"
+    assert await refusal_of(report_created(), store) == "unexpected_event"
 
 
-async def test_results_that_come_together_go_into_one_transaction(store: InMemoryReportStore) -> None:
+async def test_results_that_come_together_go_into_one_transaction_for_each_tenant(store: InMemoryReportStore) -> None:
     consumer = ResultConsumer(store, lambda: NOW, str)
-    events = [inference_completed() for _ in range(20)]
-    await asyncio.gather(*(consumer.handle(delivery_of(event)) for event in [*events, events[3]]))
+    events = [inference_completed(tenant=tenant) for _ in range(10) for tenant in ("acme", "globex")]
+    wrong = inference_completed(source_key="globex/x.dcm")
+    outcomes = await consumer.handle([delivery_of(event) for event in [*events, wrong, events[3]]])
+    assert [isinstance(outcome, Poison) for outcome in outcomes] == [*[False] * 20, True, False]
     assert len(store.state.reports) == len(store.outbox) == 20
-    assert store.transactions == 1
+    assert store.transactions == 2
 
 
 async def test_results_that_are_persisted_together_are_announced_each_in_its_own_trace(
     store: InMemoryReportStore,
 ) -> None:
-    consumer = ResultConsumer(store, lambda: NOW, str)
-    handled: dict[UUID, str | None] = {}
-
-    async def handle(event: Event[Any], number: int) -> None:
-        span = NonRecordingSpan(SpanContext(number, number, is_remote=True, trace_flags=TraceFlags(1)))
-        with use_span(span):
-            handled[event.data.instance_id] = current_traceparent()
-            await consumer.handle(delivery_of(event))
-
-    await asyncio.gather(*(handle(inference_completed(), number) for number in range(1, 6)))
+    spans = [SpanContext(number, number, is_remote=True, trace_flags=TraceFlags(1)) for number in range(1, 6)]
+    deliveries = [delivery_of(inference_completed(), span=span) for span in spans]
+    await ResultConsumer(store, lambda: NOW, str).handle(deliveries)
     assert store.transactions == 1
-    assert {event.data.instance_id: store.state.traces[event.id] for event in store.outbox} == handled
+    expected = {each.event.data.instance_id: traceparent_of(each.span) for each in deliveries}
+    assert {event.data.instance_id: store.state.traces[event.id] for event in store.outbox} == expected
 
 
 async def test_a_result_that_no_database_takes_keeps_its_neighbours_back_once_only(store: InMemoryReportStore) -> None:
     events = [inference_completed() for _ in range(5)]
     poison, *neighbours = events
     consumer = ResultConsumer(Choking(store, poison.id), lambda: NOW, str)
-
-    async def handle(attempt: int) -> list[BaseException | None]:
-        deliveries = [Delivery(event, "radrelay.v1.acme.inference.completed", attempt) for event in events]
-        return await asyncio.gather(*map(consumer.handle, deliveries), return_exceptions=True)
-
-    assert all(isinstance(outcome, ConnectionError) for outcome in await handle(attempt=1))
-    assert [outcome is None for outcome in await handle(attempt=2)] == [False, True, True, True, True]
+    first, second = [await consumer.handle([delivery_of(each, attempt) for each in events]) for attempt in (1, 2)]
+    assert all(isinstance(outcome, ConnectionError) for outcome in first)
+    assert [outcome is None for outcome in second] == [False, True, True, True, True]
     kept = {report.instance_id for report in store.state.reports}
     assert kept == {event.data.instance_id for event in neighbours}
 

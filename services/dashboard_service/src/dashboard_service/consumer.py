@@ -7,8 +7,7 @@ from dashboard_service import metrics
 from dashboard_service.domain.counting import Uncountable
 from dashboard_service.handlers.counting import CountStore, count_event
 from radrelay_shared.events import EventData, InferenceFailed, ReportCreated, ReportErased, ReportReviewed
-from radrelay_shared.messaging import Delivery, Durable, Poison, durables
-from radrelay_shared.messaging.consumer import Handle
+from radrelay_shared.messaging import Delivery, Durable, Handle, Poison, durables
 
 COUNTED_FROM: dict[Durable, tuple[type[EventData], ...]] = {
     durables.DASHBOARD_REPORTS: (ReportCreated, ReportReviewed, ReportErased),

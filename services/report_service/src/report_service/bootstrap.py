@@ -108,10 +108,8 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
     js = client.jetstream()
     await ensure_topology(js, settings.nats.streams)
     reports = PostgresReportStore(database)
-    results = await stack.enter_async_context(
-        ResultConsumer(reports, partial(datetime.now, UTC), settings.observability.tenant_label)
-    )
-    consumer = Consumer(js, durables.REPORT_RESULTS, results.handle, max_in_flight=settings.max_in_flight)
+    results = ResultConsumer(reports, partial(datetime.now, UTC), settings.observability.tenant_label)
+    consumer = Consumer(js, durables.REPORT_RESULTS, results.together, max_in_flight=settings.max_in_flight)
     heads = HeadPublisher("report", reports, system, CHAIN)
     objects = await stack.enter_async_context(S3ObjectStore(settings.objects))
     eraser = Eraser(

@@ -1,77 +1,79 @@
-"""Results in: one delivery of `inference.completed` becomes a report, or a dead letter where it never can."""
+"""Results in: deliveries of `inference.completed` become reports, or dead letters where they never can."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from radrelay_shared.events import Event, InferenceCompleted
-from radrelay_shared.gathering import Gathering
-from radrelay_shared.messaging import Delivery, Poison
-from radrelay_shared.observability import current_traceparent
+from radrelay_shared.events import InferenceCompleted
+from radrelay_shared.messaging import Delivery, Poison, Together
+from radrelay_shared.observability import get_tracer, place_of_work_for, traceparent_of
 from report_service import metrics
 from report_service.domain.report import ImpossibleResult, Report
 from report_service.handlers import Persisted, ReportStore, persist_reports
 
-_AT_ONCE: Final = 128
-
-_Outcome = tuple[Persisted, Report]
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    event: Event[InferenceCompleted]
-    traceparent: str | None
-    """Of its delivery: its report goes on in that trace, whoever it is persisted together with."""
+_AT_ONCE: Final = 256
+_SIZE: Final = "radrelay.round.size"
+_tracer = get_tracer(__name__)
 
 
 class ResultConsumer:
-    """Handles the deliveries of the durable `report-results`. Use as an async context manager.
+    """Handles the deliveries of the durable `report-results`.
 
-    While one transaction of a tenant is under way, the tenant's further results gather, and go in the next one
-    together. A result whose transaction failed is tried again alone, so that one which no database takes does not keep
-    its neighbours from theirs.
+    Results of a tenant that come together are persisted in one transaction. A result whose transaction failed is tried
+    again alone, so that one which no database takes does not keep its neighbours from theirs.
     """
 
     def __init__(self, reports: ReportStore, now: Callable[[], datetime], tenant_label: Callable[[str], str]) -> None:
         self._tenant_label = tenant_label
         self._persist = partial(persist_reports, reports=reports, now=now)
-        self._rounds: Gathering[tuple[str, str], _Result, _Outcome] = Gathering(
-            self._round, at_once=_AT_ONCE, name="persist reports"
-        )
 
-    async def __aenter__(self) -> Self:
-        await self._rounds.__aenter__()
-        return self
+    @property
+    def together(self) -> Together:
+        """How the consumer is to hand over deliveries."""
+        return Together(self.handle, at_once=_AT_ONCE)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._rounds.__aexit__(kind, error, trace)
+    async def handle(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
+        """Persist the results; None for one means that its report is durable, `Poison` that it can have none."""
+        rounds: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        outcomes: list[Exception | None] = [None] * len(deliveries)
+        for place, each in enumerate(deliveries):
+            if isinstance(each.event.data, InferenceCompleted):
+                rounds[each.tenant, each.event.id if each.attempt > 1 else ""].append(place)
+            else:
+                outcomes[place] = Poison("unexpected_event", f"{each.event.type} is no result")
+        done = await asyncio.gather(*(self._round([deliveries[place] for place in each]) for each in rounds.values()))
+        for places, results in zip(rounds.values(), done, strict=True):
+            for place, result in zip(places, results, strict=True):
+                outcomes[place] = result
+        return outcomes
 
-    async def handle(self, delivery: Delivery) -> None:
-        """Persist the result; returning means that it is durable.
+    async def _round(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None]:
+        """Persist results of one tenant."""
+        place, links = place_of_work_for([each.span for each in deliveries])
+        with _tracer.start_as_current_span("persist reports", context=place, links=links) as span:
+            span.set_attribute(_SIZE, len(deliveries))
+            try:
+                persisted = await self._persist(
+                    deliveries[0].tenant,
+                    [each.event for each in deliveries],
+                    traceparents={each.event.id: traceparent_of(each.span) for each in deliveries},
+                )
+            except Exception as error:  # noqa: BLE001  # it is what was wrong with each delivery of the round
+                span.record_exception(error)
+                return [error] * len(deliveries)
+        return [self._noted(each, outcome) for each, outcome in zip(deliveries, persisted, strict=True)]
 
-        Raises:
-            Poison: no repeat will make a report of it.
-        """
-        event = delivery.event
-        if not isinstance(event.data, InferenceCompleted):
-            raise Poison("unexpected_event", f"{event.type} is no result")
-        alone = event.id if delivery.attempt > 1 else ""
-        try:
-            outcome, report = await self._rounds.do((event.tenant, alone), _Result(event, current_traceparent()))
-        except ImpossibleResult as error:
-            raise Poison(error.reason, error.detail) from error
-        metrics.RESULTS.labels(outcome=outcome).inc()
-        if outcome is Persisted.CREATED and event.data.submission == 1:
+    def _noted(self, delivery: Delivery, outcome: tuple[Persisted, Report] | ImpossibleResult) -> Exception | None:
+        if isinstance(outcome, ImpossibleResult):
+            return Poison(outcome.reason, outcome.detail)
+        persisted, report = outcome
+        metrics.RESULTS.labels(outcome=persisted).inc()
+        result = delivery.event.data
+        if persisted is Persisted.CREATED and result.submission == 1:
             turnaround = report.created_at - report.received_at
-            lane = event.data.priority or metrics.UNKNOWN_LANE
-            metrics.TURNAROUND_S.labels(lane, self._tenant_label(event.tenant)).observe(turnaround.total_seconds())
-
-    async def _round(self, key: tuple[str, str], results: Sequence[_Result]) -> Sequence[_Outcome | Exception]:
-        tenant, _ = key
-        traceparents = {each.event.id: each.traceparent for each in results}
-        return await self._persist(tenant, [each.event for each in results], traceparents=traceparents)
+            lane = result.priority or metrics.UNKNOWN_LANE
+            metrics.TURNAROUND_S.labels(lane, self._tenant_label(delivery.tenant)).observe(turnaround.total_seconds())
+        return None

@@ -140,10 +140,11 @@ async def persist_reports(
 
 async def _after_erasures(unit: ReportUnit, reports: Sequence[Report]) -> list[Report | None]:
     """Each report under an identifier that none was erased under; None where it was erased since its image came."""
-    erased = await unit.marked([mark for report in reports for mark in marks_against(report)])
+    marks = [marks_against(report) for report in reports]
+    erased = await unit.marked([mark for each in marks for mark in each])
     return [
-        await _after_erasure(unit, report) if any(mark in erased for mark in marks_against(report)) else report
-        for report in reports
+        await _after_erasure(unit, report) if any(mark in erased for mark in each) else report
+        for report, each in zip(reports, marks, strict=True)
     ]
 
 

@@ -8,24 +8,36 @@ import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
-from itertools import repeat
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import DateTime, Executable, LargeBinary, Text, cast, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    DateTime,
+    Executable,
+    LargeBinary,
+    Row,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from radrelay_shared.database.session import Database
 from radrelay_shared.events import Event
-from radrelay_shared.messaging import Publisher, PublishError, subject_for
+from radrelay_shared.messaging import Outgoing, Publisher, PublishError, subject_for
 from radrelay_shared.observability.metrics import OUTBOX_AGE_S, OUTBOX_RELAYED
 from radrelay_shared.observability.tracing import current_traceparent
 
-_BATCH: Final = 100
+_BATCH: Final = 256
 _POLL_S: Final = 5.0
 _RETRY_S: Final = 1.0
 _PURGE_S: Final = 3600.0
@@ -67,24 +79,24 @@ async def enqueue(
     Raises:
         sqlalchemy.exc.IntegrityError: an event with such an id is already there.
     """
-    values = [
-        {
-            "event_id": event.id,
-            "tenant": event.tenant,
-            "subject": subject_for(event),
-            "payload": event.to_json(),
-            "traceparent": traceparent,
-        }
-        for event, traceparent in zip(events, traceparents or repeat(current_traceparent()), strict=False)
-    ]
-    connection = await session.connection()
-    await connection.execute(_enqueuing(row), values)  # type: ignore[arg-type]  # classes hash; mypy takes them for instances
+    values: dict[str, list[Any]] = {
+        "event_id": [event.id for event in events],
+        "tenant": [event.tenant for event in events],
+        "subject": [subject_for(event) for event in events],
+        "payload": [event.to_json() for event in events],
+        "traceparent": list(traceparents or [current_traceparent()] * len(events)),
+    }
+    await session.execute(_enqueuing(row), values)  # type: ignore[arg-type]  # classes hash; mypy takes them for instances
 
 
 @cache
 def _enqueuing(row: type[OutboxColumns]) -> Executable:
-    """Built once: building it for every event costs more than running it."""
-    return insert(row.__table__).returning(func.pg_notify(channel_of(row), ""))  # type: ignore[attr-defined]  # as above
+    """Takes an array for each column, and is built once: building it for every event costs more than running it."""
+    columns = row.__table__.c  # type: ignore[attr-defined]  # the mapped class has its table
+    names = ("event_id", "tenant", "subject", "payload", "traceparent")
+    given = (func.unnest(bindparam(name, type_=ARRAY(columns[name].type))) for name in names)
+    added = insert(row.__table__).from_select(names, select(*given))  # type: ignore[attr-defined]  # as above
+    return select(func.pg_notify(channel_of(row), "")).add_cte(added.cte("added"))
 
 
 async def forget_published(
@@ -174,37 +186,36 @@ class OutboxRelay:
         async with self._database.system_transaction() as session:
             pending = (
                 await session.execute(
-                    select(row.event_id, row.subject, row.payload, row.traceparent, row.created_at)
+                    select(
+                        *(row.event_id, row.subject, row.payload, row.traceparent, row.created_at),
+                        func.clock_timestamp().label("now"),
+                    )
                     .where(row.published_at.is_(None))
                     .order_by(row.created_at)
                     .limit(_BATCH)
                     .with_for_update(skip_locked=True)
                 )
             ).all()
-            now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-            OUTBOX_AGE_S.labels(service=self._service).set(
-                (now - pending[0].created_at).total_seconds() if pending else 0.0
-            )
+            oldest_s = (pending[0].now - pending[0].created_at).total_seconds() if pending else 0.0
+            OUTBOX_AGE_S.labels(service=self._service).set(oldest_s)
             if not pending:
                 return 0
-            outcomes = await asyncio.gather(*(self._publish(each) for each in pending), return_exceptions=True)
+            outcomes = await self._publisher.publish_together([_outgoing(each) for each in pending])
             confirmed = [each.event_id for each, failure in zip(pending, outcomes, strict=True) if failure is None]
-            await self._mark(session, confirmed, now)
+            await self._mark(session, confirmed, pending[0].now)
         OUTBOX_RELAYED.labels(service=self._service).inc(len(confirmed))
         for failure in outcomes:
             if failure is not None:
                 raise failure
         return len(pending)
 
-    async def _publish(self, pending: Any) -> None:
-        headers = {"traceparent": pending.traceparent} if pending.traceparent else {}
-        await self._publisher.publish_raw(
-            pending.subject, pending.payload, message_id=pending.event_id, headers=headers
-        )
-
     async def _mark(self, session: AsyncSession, event_ids: Sequence[str], now: datetime) -> None:
         row = self._row
-        await session.execute(update(row).where(row.event_id.in_(event_ids)).values(published_at=now))
+        await session.execute(
+            update(row)
+            .where(row.event_id == func.any(bindparam(None, event_ids, type_=ARRAY(Text))))
+            .values(published_at=now)
+        )
 
     async def _purge_now_and_then(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -236,3 +247,8 @@ class OutboxRelay:
             except (OSError, asyncpg.PostgresError) as error:
                 _log.warning("outbox listener waits", extra={"error": type(error).__name__})
             await asyncio.sleep(_RETRY_S)
+
+
+def _outgoing(pending: Row[Any]) -> Outgoing:
+    headers = {"traceparent": pending.traceparent} if pending.traceparent else {}
+    return Outgoing(pending.subject, pending.payload, pending.event_id, headers)

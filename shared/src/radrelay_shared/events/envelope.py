@@ -72,6 +72,12 @@ class Event(BaseModel, Generic[DataT]):
         return self.model_dump_json().encode()
 
 
+_EVENTS: dict[str, type[Event[Any]]] = {
+    event_type: Event[model]  # type: ignore[valid-type]  # each is a type
+    for event_type, model in EVENT_DATA.items()
+}
+
+
 def make_event(data: DataT, *, tenant: str, source: str, event_id: str | None = None) -> Event[DataT]:
     """Wrap `data` in an envelope that is dated now.
 
@@ -99,11 +105,11 @@ def parse_event(payload: bytes) -> Event[Any]:
         head = _Head.model_validate_json(payload)
     except ValidationError as error:
         raise InvalidEvent(_where(error)) from error
-    model = EVENT_DATA.get(head.type)
-    if model is None:
+    event = _EVENTS.get(head.type)
+    if event is None:
         raise InvalidEvent("type: unknown event type or version")
     try:
-        return Event[model].model_validate_json(payload)  # type: ignore[valid-type]  # chosen by the type attribute
+        return event.model_validate_json(payload)
     except ValidationError as error:
         raise InvalidEvent(_where(error)) from error
 

@@ -3,8 +3,9 @@
 from radrelay_shared.messaging import topology as durables
 from radrelay_shared.messaging.cancellations import Cancellations
 from radrelay_shared.messaging.connection import NatsSettings, broker_ready, connect
-from radrelay_shared.messaging.consumer import Consumer, Delivery, Poison
-from radrelay_shared.messaging.publisher import Publisher, PublishError
+from radrelay_shared.messaging.consumer import Consumer
+from radrelay_shared.messaging.delivery import Delivery, Handle, Poison, Together
+from radrelay_shared.messaging.publisher import Outgoing, Publisher, PublishError
 from radrelay_shared.messaging.topology import (
     Durable,
     LaneFamily,
@@ -19,12 +20,15 @@ __all__ = [
     "Consumer",
     "Delivery",
     "Durable",
+    "Handle",
     "LaneFamily",
     "NatsSettings",
+    "Outgoing",
     "Poison",
     "PublishError",
     "Publisher",
     "StreamLimits",
+    "Together",
     "broker_ready",
     "connect",
     "durables",

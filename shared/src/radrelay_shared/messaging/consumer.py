@@ -1,71 +1,22 @@
-"""Consuming with the delivery rules: ack after the work, progress while it lasts, backoff, dead letters, drain."""
+"""Consuming with the delivery rules: who is asked next for how much, under one bound on what is in flight."""
 
 import asyncio
-import logging
-import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence
 from functools import partial
-from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from opentelemetry import propagate
-from opentelemetry.context import Context
-from opentelemetry.semconv._incubating.attributes.messaging_attributes import MESSAGING_CONSUMER_GROUP_NAME
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
-from radrelay_shared.events import Event, InvalidEvent, parse_event
-from radrelay_shared.messaging import conventions
-from radrelay_shared.messaging.attempts import Attempts
 from radrelay_shared.messaging.deadletters import DeadLetters
+from radrelay_shared.messaging.delivery import Handle, OnExhausted, Together
 from radrelay_shared.messaging.lanes import Lane, share
-from radrelay_shared.messaging.publisher import MESSAGE_ID, PublishError
 from radrelay_shared.messaging.pulling import Puller
+from radrelay_shared.messaging.settling import Settling, show_as_zero
 from radrelay_shared.messaging.tenants import TenantWatch
-from radrelay_shared.messaging.topology import DEAD_LETTERS, Durable, LaneFamily, tenant_in
-from radrelay_shared.observability import get_tracer
-from radrelay_shared.observability.metrics import CONSUMED, HANDLING_S, IN_FLIGHT
-
-OUTCOMES: Final = ("done", "retried", "exhausted", "poison", "unsettled")
-"""What may become of a delivery; the third and fourth leave a dead letter."""
-_BACKOFF_FIRST_S: Final = 0.5
-_BACKOFF_MAX_S: Final = 30.0
-
-_log = logging.getLogger(__name__)
-_tracer = get_tracer(__name__)
-
-
-class Poison(Exception):
-    """The message will never succeed: it goes to the dead letters with this reason, and its neighbours go on."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One delivery of one event."""
-
-    event: Event[Any]
-    subject: str
-    attempt: int
-    """1 for the first delivery."""
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def tenant(self) -> str:
-        """The tenant of the event; equal to the subject's, which is checked."""
-        return self.event.tenant
-
+from radrelay_shared.messaging.topology import Durable, LaneFamily
 
 T = TypeVar("T")
-Handle = Callable[[Delivery], Awaitable[None]]
-OnExhausted = Callable[[Delivery, str], Awaitable[None]]
 
 
 class Consumer:
@@ -78,16 +29,16 @@ class Consumer:
     The bound may be passed by one message for each durable that is a lane of its own, which was asked for while the
     lane was empty; a family never passes it.
 
-    `handle` returning acknowledges the message (and waits for the broker to confirm). `Poison` sends it to the dead
-    letters. Anything else is tried again with backoff until the durable's `max_attempts`, after which `on_exhausted`
-    is told and it becomes a dead letter too.
+    `handle` returning acknowledges the message. `Poison` sends it to the dead letters. Anything else is tried again
+    with backoff until the durable's `max_attempts`, after which `on_exhausted` is told and it becomes a dead letter
+    too. Messages that `Together` handles are settled each by what became of it.
     """
 
     def __init__(
         self,
         js: JetStreamContext,
         sources: Durable | Sequence[Durable | LaneFamily],
-        handle: Handle,
+        handle: Handle | Together,
         *,
         max_in_flight: int = 32,
         on_exhausted: OnExhausted | None = None,
@@ -95,22 +46,22 @@ class Consumer:
         self._lanes: list[Lane[Puller]] = []
         self._watches: list[TenantWatch] = []
         for source in (sources,) if isinstance(sources, Durable) else sources:
-            _show_as_zero(source.label)
+            show_as_zero(source.label)
             lane = Lane[Puller]()
             self._lanes.append(lane)
             if isinstance(source, LaneFamily):
                 self._watches.append(TenantWatch(js, source, partial(self._join, lane)))
             else:
                 lane.join(Puller(js._nc, source))  # the context gives no way to its client
-        self._dead_letters = DeadLetters(js)
-        self._handle = handle
+        together = handle if isinstance(handle, Together) else Together.each_alone(handle)
+        self._settling = Settling(DeadLetters(js), together, on_exhausted)
+        self._at_once = together.at_once
         self._max_in_flight = max_in_flight
-        self._on_exhausted = on_exhausted
+        self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._lingering: dict[Puller, asyncio.Task[list[Msg]]] = {}
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
-        self._attempts = Attempts()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then finish what is in hand and return.
@@ -168,7 +119,7 @@ class Consumer:
         took = False
         turns = lane.turns(resting=self._lingering)
         for asked, puller in enumerate(turns):
-            room = self._max_in_flight - len(self._tasks)
+            room = self._max_in_flight - self._in_flight
             if room <= 0 or self._stop.is_set():
                 break
             messages = await puller.pull(share(room, len(turns) - asked), wait_s=None)
@@ -180,109 +131,21 @@ class Consumer:
         return took
 
     def _start(self, puller: Puller, messages: list[Msg]) -> bool:
-        for message in messages:
-            task = self._spawn(self._process(puller.durable, message))
+        for start in range(0, len(messages), self._at_once):
+            task = self._spawn(self._settle(puller.durable, messages[start : start + self._at_once]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._in_flight += len(messages)
         return bool(messages)
 
-    async def _process(self, durable: Durable, message: Msg) -> None:
-        attempt = message.metadata.num_delivered
-        headers = dict(message.headers or {})
-        sent = propagate.extract(headers, context=Context())
-        started = perf_counter()
-        with (
-            IN_FLIGHT.labels(durable=durable.label).track_inprogress(),
-            _tracer.start_as_current_span(
-                conventions.span_name(conventions.PROCESS, message.subject),
-                context=sent,
-                kind=SpanKind.CONSUMER,
-                attributes={
-                    **conventions.attributes_of(conventions.PROCESS, message.subject, headers.get(MESSAGE_ID, "")),
-                    MESSAGING_CONSUMER_GROUP_NAME: durable.label,
-                    conventions.ATTEMPT: attempt,
-                },
-                links=self._attempts.before(message, attempt, sent),
-            ) as span,
-        ):
-            heartbeat = asyncio.ensure_future(_heartbeat(message, durable.ack_wait_s / 3))
-            try:
-                outcome = await self._attempt(durable, message, attempt, headers)
-            except (nats.errors.Error, PublishError) as error:
-                # The broker is away: it will deliver again, and the work is safe to repeat.
-                outcome = "unsettled"
-                _log.warning("could not settle", extra={"durable": durable.label, "error": type(error).__name__})
-            finally:
-                heartbeat.cancel()
-            span.set_attribute(conventions.OUTCOME, outcome)
-            if outcome != "done":
-                span.set_status(StatusCode.ERROR)
-        self._attempts.note(message, span.get_span_context(), comes_again=outcome in {"retried", "unsettled"})
-        CONSUMED.labels(durable=durable.label, outcome=outcome).inc()
-        HANDLING_S.labels(durable=durable.label).observe(perf_counter() - started)
-
-    async def _attempt(self, durable: Durable, message: Msg, attempt: int, headers: dict[str, str]) -> str:
+    async def _settle(self, durable: Durable, messages: list[Msg]) -> None:
         try:
-            delivery = _read(message, attempt, headers)
-        except Poison as poison:
-            await self._bury(durable, message, poison.reason, poison.detail)
-            return "poison"
-        try:
-            await self._handle(delivery)
-        except Poison as poison:
-            await self._bury(durable, message, poison.reason, poison.detail)
-            return "poison"
-        except Exception as error:  # noqa: BLE001  # whatever a handler raises, the message is tried again or becomes a dead letter
-            reason = type(error).__name__
-            _log.exception("handling failed", extra={"durable": durable.label, "attempt": attempt})
-            get_current_span().record_exception(error)
-            if attempt < durable.max_attempts:
-                await message.nak(delay=_backoff_s(attempt))
-                return "retried"
-            if self._on_exhausted is not None:
-                await self._on_exhausted(delivery, reason)
-            await self._bury(durable, message, "retries_exhausted", reason)
-            return "exhausted"
-        await message.ack_sync(timeout=5)
-        return "done"
-
-    async def _bury(self, durable: Durable, message: Msg, reason: str, detail: str) -> None:
-        _log.error("dead letter", extra={"durable": durable.label, "reason": reason, "detail": detail})
-        if durable.stream is not DEAD_LETTERS:  # a dead letter that cannot be read must not breed another
-            await self._dead_letters.bury(durable, message, reason, detail)
-        await message.term()
-
-
-def _show_as_zero(durable: str) -> None:
-    IN_FLIGHT.labels(durable)
-    HANDLING_S.labels(durable)
-    for outcome in OUTCOMES:
-        CONSUMED.labels(durable, outcome)
-
-
-def _read(message: Msg, attempt: int, headers: dict[str, str]) -> Delivery:
-    try:
-        event = parse_event(message.data)
-    except InvalidEvent as error:
-        raise Poison("invalid_event", str(error)) from error
-    if event.tenant != tenant_in(message.subject):
-        raise Poison("tenant_mismatch", "the event's tenant is not the subject's")
-    return Delivery(event, message.subject, attempt, headers)
+            await self._settling.settle(durable, messages)
+        finally:
+            self._in_flight -= len(messages)
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _heartbeat(message: Msg, period_s: float) -> None:
-    while True:
-        await asyncio.sleep(period_s)
-        await message.in_progress()
-
-
-def _backoff_s(attempt: int) -> float:
-    """Exponential with full jitter on its upper half."""
-    ceiling = min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** (attempt - 1))
-    return ceiling * (0.5 + random.random() / 2)  # noqa: S311  # jitter, not a secret

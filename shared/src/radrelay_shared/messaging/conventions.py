@@ -3,6 +3,7 @@
 They are in development, which is why the package says `_incubating`; it is pinned with `tracing.SCHEMA_URL`.
 """
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ _TENANT: Final = 2
 """Which token of a subject is the tenant."""
 
 
+@lru_cache(maxsize=1024)
 def destination_template(subject: str) -> str:
     """The subject with braces for the tenant, and for an image where it names one: few enough to name spans by."""
     tokens = subject.split(".")

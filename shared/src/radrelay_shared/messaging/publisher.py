@@ -1,26 +1,41 @@
 """Publishing with a receipt: the call returns only when JetStream has the event."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
+from nats.js.api import PubAck
 from opentelemetry import propagate
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from radrelay_shared.events import CONTENT_TYPE, Event
 from radrelay_shared.messaging import conventions
 from radrelay_shared.messaging.topology import subject_for
-from radrelay_shared.observability import get_tracer
+from radrelay_shared.observability import context_of, get_tracer, traceparent_of
 from radrelay_shared.observability.metrics import PUBLISHED
 
 MESSAGE_ID = "Nats-Msg-Id"
+_TRACEPARENT = "traceparent"
 _tracer = get_tracer(__name__)
 
 
 class PublishError(RuntimeError):
     """JetStream did not confirm the event; it may or may not be stored, so publish it again with the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Bytes that already are an event: what the outbox and the dead letters hold."""
+
+    subject: str
+    payload: bytes
+    message_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of every event; `traceparent` is the span that it goes on from."""
 
 
 class Publisher:
@@ -41,22 +56,64 @@ class Publisher:
         await self.publish_raw(subject_for(event), event.to_json(), message_id=event.id, headers=carrier)
 
     async def publish_raw(self, subject: str, payload: bytes, *, message_id: str, headers: Mapping[str, str]) -> None:
-        """Publish bytes that already are an event: what the outbox and the dead letters hold.
+        """Publish bytes that already are an event.
 
         Raises:
             PublishError: no receipt.
         """
-        with _tracer.start_as_current_span(
-            conventions.span_name(conventions.SEND, subject),
-            context=propagate.extract(dict(headers)),
-            kind=SpanKind.PRODUCER,
-            attributes=conventions.attributes_of(conventions.SEND, subject, message_id),
-        ):
-            sent = {**headers, MESSAGE_ID: message_id, "Content-Type": CONTENT_TYPE}
-            propagate.inject(sent)
-            try:
-                await self._js.publish(subject, payload, timeout=self._timeout_s, headers=sent)
-            except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
-                PUBLISHED.labels(outcome="failed").inc()
-                raise PublishError(f"{subject}: {type(error).__name__}") from error
-        PUBLISHED.labels(outcome="confirmed").inc()
+        (failure,) = await self.publish_together([Outgoing(subject, payload, message_id, headers)])
+        if failure is not None:
+            raise failure
+
+    async def publish_together(self, messages: Sequence[Outgoing]) -> list[PublishError | None]:
+        """Publish all, then wait for their receipts; for each message, in their order, None or what went wrong."""
+        spans = [_span_of(each) for each in messages]
+        receipts = [await self._send(*each) for each in zip(messages, spans, strict=True)]
+        pending = [each for each in receipts if isinstance(each, asyncio.Future)]
+        try:
+            if pending:
+                await asyncio.wait(pending, timeout=self._timeout_s)
+        finally:
+            for each in pending:
+                each.cancel()  # those that did not come
+        return [_outcome(*each) for each in zip(messages, spans, receipts, strict=True)]
+
+    async def _send(self, message: Outgoing, span: Span) -> asyncio.Future[PubAck] | Exception:
+        """The receipt to come, or why there will be none."""
+        headers = {**message.headers, MESSAGE_ID: message.message_id, "Content-Type": CONTENT_TYPE}
+        if traceparent := traceparent_of(span.get_span_context()):
+            headers[_TRACEPARENT] = traceparent
+        try:
+            return await self._js.publish_async(
+                message.subject, message.payload, wait_stall=self._timeout_s, headers=headers
+            )
+        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
+            return error
+
+
+def _span_of(message: Outgoing) -> Span:
+    span = _tracer.start_span(
+        conventions.span_name(conventions.SEND, message.subject),
+        context=context_of(message.headers[_TRACEPARENT]) if _TRACEPARENT in message.headers else None,
+        kind=SpanKind.PRODUCER,
+    )
+    if span.is_recording():
+        span.set_attributes(conventions.attributes_of(conventions.SEND, message.subject, message.message_id))
+    return span
+
+
+def _outcome(message: Outgoing, span: Span, receipt: asyncio.Future[PubAck] | Exception) -> PublishError | None:
+    error = receipt if isinstance(receipt, Exception) else _error_of(receipt)
+    PUBLISHED.labels(outcome="failed" if error else "confirmed").inc()
+    failure = None
+    if error is not None:
+        failure = PublishError(f"{message.subject}: {type(error).__name__}")
+        failure.__cause__ = error
+        span.record_exception(failure)
+        span.set_status(StatusCode.ERROR)
+    span.end()
+    return failure
+
+
+def _error_of(receipt: asyncio.Future[PubAck]) -> BaseException | None:
+    return TimeoutError() if receipt.cancelled() else receipt.exception()

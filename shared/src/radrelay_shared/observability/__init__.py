@@ -13,6 +13,7 @@ from radrelay_shared.observability.tracing import (
     links_to,
     place_of_work_for,
     span_context_of,
+    traceparent_of,
     use_stable_http_conventions,
 )
 
@@ -49,5 +50,6 @@ __all__ = [
     "links_to",
     "place_of_work_for",
     "span_context_of",
+    "traceparent_of",
     "use_stable_http_conventions",
 ]

@@ -70,9 +70,14 @@ def get_tracer(name: str) -> Tracer:
 
 def current_traceparent() -> str | None:
     """The `traceparent` header (W3C Trace Context, section 3.2) of the span of now; None outside of any."""
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return carrier.get("traceparent")
+    return traceparent_of(trace.get_current_span().get_span_context())
+
+
+def traceparent_of(span: SpanContext) -> str | None:
+    """The `traceparent` header of a span; None where it is none."""
+    if not span.is_valid:
+        return None
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
 
 
 def context_of(traceparent: str | None) -> Context:

@@ -5,13 +5,13 @@ come as arrays, one for each column.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 
 from report_service.adapters.tables import Base
-from report_service.domain.identifiers import series_id_for
 from report_service.domain.report import Report
 
 _REPORTS: Final = Base.metadata.tables["report.reports"]
@@ -27,6 +27,19 @@ _OWN: Final = (
     *("probability", "confidence", "urgency", "picture", "heatmap_npy", "received_at", "completed_at", "created_at"),
 )
 _COLUMNS: Final = {"studies": _STUDIES, "series": _SERIES, "instances": _INSTANCES, "kinds": _KINDS, "reports": _OWN}
+
+
+_VALUES_OF: Final = {
+    name: attrgetter(*(column.replace("model_", "model.") for column in columns)) for name, columns in _COLUMNS.items()
+}
+"""The values of a report's row in each table, in the order of the columns."""
+_IDENTIFIED_BY: Final = {
+    "studies": attrgetter("study_id.int"),
+    "series": attrgetter("series_id.int"),
+    "instances": attrgetter("instance_id.int", "owner_id"),
+    "kinds": attrgetter("kind_id.int"),
+    "reports": attrgetter("report_id.int"),
+}
 
 
 def _adding(name: str) -> Insert:
@@ -53,35 +66,13 @@ def rows_of(tenant: str, reports: Iterable[Report]) -> dict[str, Any]:
     The rows are in the order of their identifiers, so that two who add the same ones wait for each other, and not both
     for ever.
     """
-    rows: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in _COLUMNS}
-    for report in reports:
-        for name, identifier, row in _rows_of(report):
-            rows[name].setdefault(identifier, row)
+    made = list(reports)
     parameters: dict[str, Any] = {"tenant": tenant}
     for name, columns in _COLUMNS.items():
-        ordered = [row for _, row in sorted(rows[name].items(), key=lambda item: item[0])]
-        parameters |= {f"{name}_{column}": [row[column] for row in ordered] for column in columns}
+        identified_by, values_of = _IDENTIFIED_BY[name], _VALUES_OF[name]
+        # Backwards, so that the first one of an identifier is the one that stays.
+        by_identifier = {identified_by(report): report for report in reversed(made)}
+        ordered = [values_of(by_identifier[identifier]) for identifier in sorted(by_identifier)]
+        values = zip(*ordered, strict=True) if ordered else ((),) * len(columns)
+        parameters |= {f"{name}_{column}": list(each) for column, each in zip(columns, values, strict=True)}
     return parameters
-
-
-def _rows_of(report: Report) -> list[tuple[str, str, dict[str, Any]]]:
-    """The table, the identifier and the values of each row that a report is made of."""
-    study_id, kind_id = report.study_id, report.kind_id
-    series_id = series_id_for(study_id, report.series_instance_uid)
-    model = {f"model_{name}": getattr(report.model, name) for name in _MODEL}
-    made = {"study_id": study_id, "series_id": series_id, "kind_id": kind_id} | model
-    identifiers = {
-        "studies": f"{study_id}",
-        "series": f"{series_id}",
-        "instances": f"{report.instance_id} {report.owner_id}",
-        "kinds": f"{kind_id}",
-        "reports": f"{report.report_id}",
-    }
-    return [
-        (
-            name,
-            identifiers[name],
-            {column: made[column] if column in made else getattr(report, column) for column in columns},
-        )
-        for name, columns in _COLUMNS.items()
-    ]

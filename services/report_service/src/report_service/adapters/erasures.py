@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from radrelay_shared.database import Database, forget_published
@@ -23,6 +23,8 @@ _new_mark = insert(_marks)
 _ADD_MARK = _new_mark.on_conflict_do_update(
     index_elements=[_marks.c.tenant, _marks.c.digest], set_={"erased_at": _new_mark.excluded.erased_at}
 )
+# One array, where a list of values would have the statement written anew for each length of it.
+_MARKED = select(_marks).where(_marks.c.digest == func.any(bindparam("digests", type_=ARRAY(_marks.c.digest.type))))
 _PLAIN = ("tenant", "erasure_id", "reason", "requested_by", "requested_at", "reports", "done_at")
 _OPEN_AT_ONCE = 1000
 
@@ -117,8 +119,7 @@ class ErasureTransaction:
 
     async def marked(self, marks: Sequence[Mark]) -> Mapping[Mark, datetime]:
         """Those of these that were erased, and when last."""
-        query = select(_marks).where(_marks.c.digest.in_([mark.digest for mark in marks]))
-        rows = await self._erasure_session.execute(query)
+        rows = await self._erasure_session.execute(_MARKED, {"digests": [mark.digest for mark in marks]})
         return {Mark(MarkKind(row.kind), row.digest): row.erased_at for row in rows}
 
     async def leave(self, leftover: Leftover) -> None:

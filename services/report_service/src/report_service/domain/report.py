@@ -21,7 +21,7 @@ from radrelay_shared.events import (
     ReportEvent,
     Urgency,
 )
-from report_service.domain.identifiers import kind_id_for, study_id_for
+from report_service.domain.identifiers import kind_id_for, series_id_for, study_id_for
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://radrelay.org/report")
 _RESTRICTION = "not for clinical use"
@@ -98,6 +98,11 @@ class Report:
     def study_id(self) -> UUID:
         """The owner's study that the image is of."""
         return study_id_for(self.tenant, self.owner_id, self.study_instance_uid)
+
+    @property
+    def series_id(self) -> UUID:
+        """The series within that study."""
+        return series_id_for(self.study_id, self.series_instance_uid)
 
     @property
     def kind_id(self) -> UUID:
@@ -200,14 +205,10 @@ def _check_key(tenant: str, result: InferenceCompleted) -> None:
 
 def _check_text(result: InferenceCompleted) -> None:
     """JSON can carry U+0000; PostgreSQL text cannot."""
-    nested = {
-        f"{part}.{name}": value
-        for part, fields in result.model_dump(include={"model", "provenance"}).items()
-        for name, value in (fields or {}).items()
-    }
-    for name, value in (result.model_dump(exclude={"model", "provenance"}) | nested).items():
-        if isinstance(value, str) and "\0" in value:
-            raise ImpossibleResult("unstorable_text", f"{name} holds U+0000")
+    for part, fields in (("", result), ("model.", result.model), ("provenance.", result.provenance)):
+        for name, value in vars(fields).items() if fields else ():
+            if isinstance(value, str) and "\0" in value:
+                raise ImpossibleResult("unstorable_text", f"{part}{name} holds U+0000")
 
 
 def _in_utc(name: str, moment: datetime) -> datetime:
