@@ -35,7 +35,7 @@ from radrelay_shared.database.session import Database
 from radrelay_shared.events import Event
 from radrelay_shared.messaging import Outgoing, Publisher, PublishError, subject_for
 from radrelay_shared.observability.metrics import OUTBOX_AGE_S, OUTBOX_RELAYED
-from radrelay_shared.observability.tracing import current_traceparent
+from radrelay_shared.observability.tracing import TRACEPARENT, current_traceparent
 
 _BATCH: Final = 256
 _POLL_S: Final = 5.0
@@ -250,5 +250,5 @@ class OutboxRelay:
 
 
 def _outgoing(pending: Row[Any]) -> Outgoing:
-    headers = {"traceparent": pending.traceparent} if pending.traceparent else {}
+    headers = {TRACEPARENT: pending.traceparent} if pending.traceparent else {}
     return Outgoing(pending.subject, pending.payload, pending.event_id, headers)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nats.aio.msg import Msg
-from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanContext, get_current_span
+from opentelemetry.trace import Link, SpanContext
 
 from radrelay_shared.observability import links_to
 
@@ -19,14 +18,14 @@ class Attempts:
     def __init__(self) -> None:
         self._last: OrderedDict[tuple[str, int], SpanContext] = OrderedDict()
 
-    def before(self, message: Msg, attempt: int, sent: Context) -> Sequence[Link]:
+    def before(self, message: Msg, attempt: int, sent: SpanContext) -> Sequence[Link]:
         """Links of an attempt: the first has none; others to the last one, or to the sending where that is not known.
 
         Attempts are siblings under the span that sent the message: one does not cause the next.
         """
         if attempt == 1:
             return ()
-        return links_to([self._last.get(_key(message)) or get_current_span(sent).get_span_context()])
+        return links_to([self._last.get(_key(message)) or sent])
 
     def note(self, message: Msg, span: SpanContext, *, comes_again: bool) -> None:
         """Remember an attempt as long as another may follow."""

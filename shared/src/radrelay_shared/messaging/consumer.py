@@ -55,7 +55,7 @@ class Consumer:
                 lane.join(Puller(js._nc, source))  # the context gives no way to its client
         together = handle if isinstance(handle, Together) else Together.each_alone(handle)
         self._settling = Settling(DeadLetters(js), together, on_exhausted)
-        self._at_once = together.at_once
+        self._at_once = min(together.at_once, max_in_flight)
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,8 +119,8 @@ class Consumer:
         took = False
         turns = lane.turns(resting=self._lingering)
         for asked, puller in enumerate(turns):
-            room = self._max_in_flight - self._in_flight
-            if room <= 0 or self._stop.is_set():
+            room = self._room()
+            if not room or self._stop.is_set():
                 break
             messages = await puller.pull(share(room, len(turns) - asked), wait_s=None)
             if self._start(puller, messages):
@@ -129,6 +129,14 @@ class Consumer:
             else:
                 self._lingering[puller] = self._spawn(puller.linger())
         return took
+
+    def _room(self) -> int:
+        """How many messages may be asked for: as many as are handled together, once, twice or more often.
+
+        A rest would be handled apart from what comes behind it.
+        """
+        room = max(0, self._max_in_flight - self._in_flight)
+        return room - room % self._at_once
 
     def _start(self, puller: Puller, messages: list[Msg]) -> bool:
         for start in range(0, len(messages), self._at_once):

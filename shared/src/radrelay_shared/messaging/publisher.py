@@ -10,17 +10,15 @@ import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import PubAck
 from opentelemetry import propagate
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, StatusCode
 
 from radrelay_shared.events import CONTENT_TYPE, Event
 from radrelay_shared.messaging import conventions
 from radrelay_shared.messaging.topology import subject_for
-from radrelay_shared.observability import context_of, get_tracer, traceparent_of
+from radrelay_shared.observability import TRACEPARENT, span_context_of, traceparent_of
 from radrelay_shared.observability.metrics import PUBLISHED
 
 MESSAGE_ID = "Nats-Msg-Id"
-_TRACEPARENT = "traceparent"
-_tracer = get_tracer(__name__)
 
 
 class PublishError(RuntimeError):
@@ -67,7 +65,12 @@ class Publisher:
 
     async def publish_together(self, messages: Sequence[Outgoing]) -> list[PublishError | None]:
         """Publish all, then wait for their receipts; for each message, in their order, None or what went wrong."""
-        spans = [_span_of(each) for each in messages]
+        spans = [
+            conventions.start_span(
+                conventions.SEND, each.subject, each.message_id, sent=span_context_of(each.headers.get(TRACEPARENT))
+            )
+            for each in messages
+        ]
         receipts = [await self._send(*each) for each in zip(messages, spans, strict=True)]
         pending = [each for each in receipts if isinstance(each, asyncio.Future)]
         try:
@@ -82,24 +85,13 @@ class Publisher:
         """The receipt to come, or why there will be none."""
         headers = {**message.headers, MESSAGE_ID: message.message_id, "Content-Type": CONTENT_TYPE}
         if traceparent := traceparent_of(span.get_span_context()):
-            headers[_TRACEPARENT] = traceparent
+            headers[TRACEPARENT] = traceparent
         try:
             return await self._js.publish_async(
                 message.subject, message.payload, wait_stall=self._timeout_s, headers=headers
             )
         except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
             return error
-
-
-def _span_of(message: Outgoing) -> Span:
-    span = _tracer.start_span(
-        conventions.span_name(conventions.SEND, message.subject),
-        context=context_of(message.headers[_TRACEPARENT]) if _TRACEPARENT in message.headers else None,
-        kind=SpanKind.PRODUCER,
-    )
-    if span.is_recording():
-        span.set_attributes(conventions.attributes_of(conventions.SEND, message.subject, message.message_id))
-    return span
 
 
 def _outcome(message: Outgoing, span: Span, receipt: asyncio.Future[PubAck] | Exception) -> PublishError | None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,12 +11,8 @@ from typing import Final
 
 import nats.errors
 from nats.aio.msg import Msg
-from opentelemetry import propagate
-from opentelemetry.context import Context
-from opentelemetry.semconv._incubating.attributes.messaging_attributes import (
-    MESSAGING_CONSUMER_GROUP_NAME,
-)
-from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
+from opentelemetry.semconv._incubating.attributes.messaging_attributes import MESSAGING_CONSUMER_GROUP_NAME
+from opentelemetry.trace import Span, StatusCode, use_span
 
 from radrelay_shared.events import InvalidEvent, parse_event
 from radrelay_shared.messaging import conventions
@@ -24,7 +21,7 @@ from radrelay_shared.messaging.deadletters import DeadLetters
 from radrelay_shared.messaging.delivery import Delivery, OnExhausted, Poison, Together
 from radrelay_shared.messaging.publisher import MESSAGE_ID, PublishError
 from radrelay_shared.messaging.topology import DEAD_LETTERS, Durable, tenant_in
-from radrelay_shared.observability import get_tracer
+from radrelay_shared.observability import TRACEPARENT, span_context_of
 from radrelay_shared.observability.metrics import CONSUMED, HANDLING_S, IN_FLIGHT
 
 OUTCOMES: Final = ("done", "retried", "exhausted", "poison", "unsettled")
@@ -34,7 +31,6 @@ _BACKOFF_MAX_S: Final = 30.0
 _SETTLED_WITHIN_S: Final = 5
 
 _log = logging.getLogger(__name__)
-_tracer = get_tracer(__name__)
 
 
 @dataclass(slots=True)
@@ -84,35 +80,30 @@ class Settling:
             heartbeat.cancel()
             in_flight.dec(len(cases))
             for case in cases:
-                self._end(durable, case, perf_counter() - started)
+                self._end(case)
+            _count(durable, cases, perf_counter() - started)
 
     def _begin(self, durable: Durable, message: Msg) -> _Case:
         attempt = message.metadata.num_delivered
         headers = dict(message.headers or {})
-        sent = propagate.extract(headers, context=Context())
-        span = _tracer.start_span(
-            conventions.span_name(conventions.PROCESS, message.subject),
-            context=sent,
-            kind=SpanKind.CONSUMER,
+        sent = span_context_of(headers.get(TRACEPARENT))
+        span = conventions.start_span(
+            conventions.PROCESS,
+            message.subject,
+            headers.get(MESSAGE_ID, ""),
+            sent=sent,
             links=self._attempts.before(message, attempt, sent),
+            extra={MESSAGING_CONSUMER_GROUP_NAME: durable.label, conventions.ATTEMPT: attempt},
         )
-        if span.is_recording():
-            span.set_attributes(
-                conventions.attributes_of(conventions.PROCESS, message.subject, headers.get(MESSAGE_ID, ""))
-            )
-            span.set_attribute(MESSAGING_CONSUMER_GROUP_NAME, durable.label)
-            span.set_attribute(conventions.ATTEMPT, attempt)
         return _Case(message, attempt, headers, span)
 
-    def _end(self, durable: Durable, case: _Case, took_s: float) -> None:
+    def _end(self, case: _Case) -> None:
         case.span.set_attribute(conventions.OUTCOME, case.outcome)
         if case.outcome != "done":
             case.span.set_status(StatusCode.ERROR)
         case.span.end()
         comes_again = case.outcome in {"retried", "unsettled"}
         self._attempts.note(case.message, case.span.get_span_context(), comes_again=comes_again)
-        CONSUMED.labels(durable=durable.label, outcome=case.outcome).inc()
-        HANDLING_S.labels(durable=durable.label).observe(took_s)
 
     async def _settle(self, durable: Durable, cases: Sequence[_Case]) -> None:
         failed: list[tuple[_Case, Delivery | None, Exception]] = []
@@ -190,6 +181,14 @@ def show_as_zero(durable: str) -> None:
     HANDLING_S.labels(durable)
     for outcome in OUTCOMES:
         CONSUMED.labels(durable, outcome)
+
+
+def _count(durable: Durable, cases: Sequence[_Case], took_s: float) -> None:
+    for outcome, count in Counter(case.outcome for case in cases).items():
+        CONSUMED.labels(durable.label, outcome).inc(count)
+    handling = HANDLING_S.labels(durable.label)
+    for _ in cases:
+        handling.observe(took_s)
 
 
 def _could_not_settle(durable: Durable, error: Exception) -> None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from radrelay_shared.observability.logs import configure_logs
 from radrelay_shared.observability.tracing import (
+    TRACEPARENT,
     configure_tracing,
     context_of,
     current_traceparent,
@@ -42,6 +43,7 @@ def configure(process: str, settings: ObservabilitySettings) -> None:
 
 __all__ = [
     "OTHER_TENANTS",
+    "TRACEPARENT",
     "ObservabilitySettings",
     "configure",
     "context_of",

@@ -6,6 +6,7 @@ Those of messaging are still in development there: another version may change th
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry import propagate, trace
@@ -31,12 +32,12 @@ from radrelay_shared.observability.redaction import RedactingExporter
 
 SCHEMA_URL: Final = Schemas.V1_44_0.value
 NAMESPACE: Final = "radrelay"
+TRACEPARENT: Final = "traceparent"
+"""The header that names a span (W3C Trace Context, section 3.2)."""
 
 
 class TraceparentPropagator(TextMapPropagator):
     """W3C Trace Context without `tracestate`, and no baggage: both carry what a caller likes to everybody behind us."""
-
-    _HEADER: Final = "traceparent"
 
     def __init__(self) -> None:
         self._w3c = TraceContextTextMapPropagator()
@@ -44,14 +45,14 @@ class TraceparentPropagator(TextMapPropagator):
     @property
     def fields(self) -> set[str]:
         """The one header."""
-        return {self._HEADER}
+        return {TRACEPARENT}
 
     def extract(
         self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
     ) -> Context:
         """The context with the span that the carrier names."""
-        values = getter.get(carrier, self._HEADER) or []
-        return self._w3c.extract({self._HEADER: values[0]} if values else {}, context)
+        values = getter.get(carrier, TRACEPARENT) or []
+        return self._w3c.extract({TRACEPARENT: values[0]} if values else {}, context)
 
     def inject(
         self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
@@ -59,8 +60,8 @@ class TraceparentPropagator(TextMapPropagator):
         """Name the context's span in the carrier."""
         own: dict[str, str] = {}
         self._w3c.inject(own, context)
-        if self._HEADER in own:
-            setter.set(carrier, self._HEADER, own[self._HEADER])
+        if TRACEPARENT in own:
+            setter.set(carrier, TRACEPARENT, own[TRACEPARENT])
 
 
 def get_tracer(name: str) -> Tracer:
@@ -82,9 +83,10 @@ def traceparent_of(span: SpanContext) -> str | None:
 
 def context_of(traceparent: str | None) -> Context:
     """The context to go on in with the span that a `traceparent` names; without one, that of a new trace."""
-    return propagate.extract({"traceparent": traceparent} if traceparent else {}, context=Context())
+    return propagate.extract({TRACEPARENT: traceparent} if traceparent else {}, context=Context())
 
 
+@lru_cache(maxsize=4096)
 def span_context_of(traceparent: str | None) -> SpanContext:
     """The span that a `traceparent` names; an invalid one without it."""
     return trace.get_current_span(context_of(traceparent)).get_span_context()
