@@ -149,6 +149,7 @@ def _result(instance_id: UUID) -> dict[str, Any]:
         "series_instance_uid": dicom_uid(),
         "modality": "CT",
         "body_part": "HEAD",
+        "instance_number": 7,
         "model": UNTRAINED,
         "provenance": PROVENANCE,
         "finding": "intracranial haemorrhage",

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Response, expect
 
 from radrelay_phantoms import HaemorrhageKind, generate_series
 from radrelay_phantoms.dicom import write_series
@@ -81,6 +81,22 @@ async def test_the_wheel_goes_through_the_series_and_the_key_images_are_marked(a
     assert ada.url != first
     assert any("/frame.npy" in url or "/v1/reports/" in url for url in asked)
     assert [url for url in asked if "/v1/studies/" in url] == [], "the series is known already"
+
+
+async def test_a_series_is_in_the_order_of_its_instance_numbers(ada: Page, tmp_path: Path) -> None:
+    def asks_for_series(response: Response) -> bool:
+        return "/v1/worklist/search" in response.url and "series_instance_uid" in (response.request.post_data or "")
+
+    async with ada.expect_response(asks_for_series) as asking:
+        await open_series(ada, tmp_path / "series")
+    reports = (await (await asking.value).json())["reports"]
+    assert sorted(each["instance_number"] for each in reports) == [1, 2, 3, 4]
+    by_number = sorted(reports, key=lambda each: each["instance_number"])
+    assert by_number != sorted(reports, key=lambda each: each["sop_instance_uid"]), "another order would do as well"
+    links = ada.get_by_role("navigation", name="Images of the series").get_by_role("link")
+    await expect(links).to_have_count(SLICES)
+    shown = [await link.get_attribute("href") for link in await links.all()]
+    assert shown == [f"/reports/{each['report_id']}" for each in by_number]
 
 
 async def test_the_model_card_says_what_the_model_is(ada: Page, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def pixel_offset(content: bytes) -> int:
 
 def test_a_valid_file_gives_its_identifying_facts(judge: Judge) -> None:
     dataset = image(rows=4, columns=6, frames=3)
+    dataset.InstanceNumber = 17
     facts = judge(encode(dataset))
     assert facts == DicomFacts(
         sop_instance_uid=dataset.SOPInstanceUID,
@@ -52,6 +53,7 @@ def test_a_valid_file_gives_its_identifying_facts(judge: Judge) -> None:
         series_instance_uid=dataset.SeriesInstanceUID,
         modality="CT",
         body_part="HEAD",
+        instance_number=17,
         transfer_syntax_uid=uid.ExplicitVRLittleEndian,
         rows=4,
         columns=6,
@@ -265,6 +267,22 @@ def test_elements_after_the_pixels_are_walked_too(judge: Judge) -> None:
 def test_a_body_part_that_is_no_code_is_left_unknown(judge: Judge) -> None:
     content = encode(image()).replace(b"CS\x04\x00HEAD", b"CS\x04\x00h\xe9ad")
     assert judge(content).body_part is None
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("-3 ", -3), ("+2147483647 ", 2147483647), ("2147483648", None), ("", None), ("1.5 ", None), ("1\\2 ", None)],
+)
+def test_an_instance_number_that_is_none_is_left_unknown(judge: Judge, written: str, number: int | None) -> None:
+    dataset = image()
+    dataset.InstanceNumber = "7" * 11 + " "
+    content = encode(dataset)
+    assert content.count(b"IS\x0c\x00" + b"7" * 11 + b" ") == 1
+    assert judge(content.replace(b"7" * 11 + b" ", written.ljust(12).encode())).instance_number == number
+
+
+def test_an_image_without_an_instance_number_has_none(judge: Judge) -> None:
+    assert judge(dicom_file()).instance_number is None
 
 
 @pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian])

@@ -69,6 +69,12 @@ def test_a_bundle_has_the_report_what_it_found_the_study_and_the_model() -> None
     assert device["identifier"][0]["value"] == UNTRAINED.digest
 
 
+@pytest.mark.parametrize(("number", "written_number"), [(17, 17), (0, 0), (-1, None), (None, None)])
+def test_an_image_has_its_number_in_the_series(number: int | None, written_number: int | None) -> None:
+    (study,) = written(a_report(instance_number=number))["ImagingStudy"]
+    assert study["series"][0]["instance"][0].get("number") == written_number
+
+
 @pytest.mark.parametrize(("positive", "interpretation"), [(True, "POS"), (False, "NEG")])
 def test_what_the_model_says_is_an_observation_with_its_numbers(*, positive: bool, interpretation: str) -> None:
     report = a_report(positive=positive, probability=0.84, probability_raw=0.91, urgency=Urgency.STAT)

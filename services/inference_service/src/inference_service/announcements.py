@@ -114,6 +114,7 @@ def _image(stored: InstanceStored) -> dict[str, Any]:
         "series_instance_uid": stored.series_instance_uid,
         "modality": stored.modality,
         "body_part": stored.body_part,
+        "instance_number": stored.instance_number,
         "received_at": stored.received_at,
     }
 

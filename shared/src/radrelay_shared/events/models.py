@@ -99,6 +99,9 @@ class _DicomIdentity(_InstanceEvent):
     series_instance_uid: DicomUid
     modality: Annotated[str, StringConstraints(min_length=1, max_length=16)]
     body_part: Annotated[str, StringConstraints(max_length=64)] | None = None
+    instance_number: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = Field(
+        default=None, description="DICOM's (0020,0013), by which a series is ordered; null where the image has none."
+    )
 
 
 class InstanceStored(_DicomIdentity):

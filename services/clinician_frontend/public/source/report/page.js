@@ -3,6 +3,7 @@
 import { useLocation } from "preact-iso/router";
 import { useEffect } from "preact/hooks";
 
+import { fetchPages } from "../api/pages.js";
 import { getReport, getStudy, searchReports } from "../api/reports.js";
 import { html } from "../html.js";
 import { UrgencyBadge } from "../parts/badges.js";
@@ -17,7 +18,14 @@ import { ReviewPanel } from "./review_panel.js";
 import { SeriesStrip } from "./series.js";
 import { Viewer } from "./viewer.js";
 
-const MOST_IMAGES = 200;
+/** Of a series: so many pages of so many images. */
+const MOST_PAGES = 10;
+const IMAGES_A_PAGE = 200;
+
+const byUid = new Intl.Collator("en", { numeric: true });
+
+/** Where an image stands in its series; those that do not say come last. */
+const placeOf = ({ instance_number }) => instance_number ?? Number.MAX_SAFE_INTEGER;
 
 export function ReportPage({ id }) {
   const { route } = useLocation();
@@ -56,15 +64,15 @@ export function ReportPage({ id }) {
   </section>`;
 }
 
-/** The images of a report's series that the same model saw, in the order of their SOP Instance UIDs, and the key images. */
+/** The images of a report's series that the same model saw, in the order of their numbers, and the key images. */
 async function fetchSeries(report) {
   if (!report) return null;
-  const [page, study] = await Promise.all([
-    searchReports({ series_instance_uid: report.series_instance_uid, model_digest: report.model.digest }, null, MOST_IMAGES),
+  const asked = { series_instance_uid: report.series_instance_uid, model_digest: report.model.digest };
+  const [found, study] = await Promise.all([
+    fetchPages((cursor) => searchReports(asked, cursor, IMAGES_A_PAGE), "reports", MOST_PAGES),
     getStudy(report.study_instance_uid),
   ]);
-  const reports = page.reports.filter(({ owner_id }) => owner_id === report.owner_id);
-  const byUid = new Intl.Collator("en", { numeric: true });
-  reports.sort((one, other) => byUid.compare(one.sop_instance_uid, other.sop_instance_uid));
+  const reports = found.items.filter(({ owner_id }) => owner_id === report.owner_id);
+  reports.sort((one, other) => placeOf(one) - placeOf(other) || byUid.compare(one.sop_instance_uid, other.sop_instance_uid));
   return { reports, keyImages: study.key_images.map(({ report_id }) => report_id) };
 }

@@ -57,6 +57,7 @@ class InstanceRow(Base):
     series_instance_uid: Mapped[str]
     modality: Mapped[str]
     body_part: Mapped[str | None]
+    instance_number: Mapped[int | None]
     transfer_syntax_uid: Mapped[str]
     rows: Mapped[int]
     columns: Mapped[int]

@@ -36,6 +36,7 @@ WANTED: Final = frozenset(
         0x00180015,  # Body Part Examined
         0x0020000D,  # Study Instance UID
         0x0020000E,  # Series Instance UID
+        0x00200013,  # Instance Number
         _SAMPLES_PER_PIXEL,
         _PHOTOMETRIC_INTERPRETATION,
         _NUMBER_OF_FRAMES,
@@ -50,6 +51,8 @@ WANTED: Final = frozenset(
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _CODE_STRING: Final = re.compile(r"[A-Z0-9 _]{1,16}")
 _INTEGER_STRING: Final = re.compile(r"[+-]?[0-9]{1,11}")
+_INTEGERS: Final = range(-(2**31), 2**31)
+"""What an integer string may say (PS3.5 section 6.2)."""
 
 Elements = Mapping[int, RawDataElement]
 
@@ -131,6 +134,13 @@ def optional_code_string(elements: Elements, tag: int) -> str | None:
     element = elements.get(tag)
     value = text(element) if element is not None else ""
     return value if _CODE_STRING.fullmatch(value) else None
+
+
+def optional_integer_string(elements: Elements, tag: int) -> int | None:
+    """An integer string, or None where it is missing or not one."""
+    element = elements.get(tag)
+    value = text(element) if element is not None else ""
+    return int(value) if _INTEGER_STRING.fullmatch(value) and int(value) in _INTEGERS else None
 
 
 def unsigned_short(elements: Elements, tag: int) -> int:

@@ -68,6 +68,7 @@ class DicomFacts:
     series_instance_uid: str
     modality: str
     body_part: str | None
+    instance_number: int | None
     transfer_syntax_uid: str
     rows: int
     columns: int
@@ -216,6 +217,7 @@ def _facts(found: Mapping[int, RawDataElement], syntax: str) -> DicomFacts:
         series_instance_uid=attributes.dicom_uid(found, 0x0020000E),
         modality=attributes.code_string(found, 0x00080060),
         body_part=attributes.optional_code_string(found, 0x00180015),
+        instance_number=attributes.optional_integer_string(found, 0x00200013),
         transfer_syntax_uid=str(syntax),
         rows=attributes.unsigned_short(found, 0x00280010),
         columns=attributes.unsigned_short(found, 0x00280011),

@@ -282,6 +282,7 @@ def stored_event(instance: Instance) -> Event[InstanceStored]:
         series_instance_uid=facts.series_instance_uid,
         modality=facts.modality,
         body_part=facts.body_part,
+        instance_number=facts.instance_number,
         transfer_syntax_uid=facts.transfer_syntax_uid,
         rows=facts.rows,
         columns=facts.columns,

@@ -18,7 +18,8 @@ _REPORTS: Final = Base.metadata.tables["report.reports"]
 _STUDIES: Final = ("study_id", "owner_id", "study_instance_uid")
 _SERIES: Final = ("series_id", "owner_id", "study_id", "series_instance_uid")
 _INSTANCES: Final = (
-    *("owner_id", "instance_id", "series_id", "sop_instance_uid", "sop_class_uid", "body_part", "source_key"),
+    *("owner_id", "instance_id", "series_id", "sop_instance_uid", "sop_class_uid", "source_key"),
+    *("body_part", "instance_number"),
 )
 _MODEL: Final = ("digest", "name", "version", "label", "intended_use")
 _KINDS: Final = ("kind_id", "modality", "finding", "positive", *(f"model_{name}" for name in _MODEL))

@@ -67,7 +67,8 @@ WHOLE_REPORTS: Final = (
 OF_REPORTS: Final = (
     *(each for each in REPORTS if each.name not in {"study_id", "kind_id"}),
     *(each for each in KINDS if each.name not in {"tenant", "kind_id"}),
-    *(INSTANCES.sop_instance_uid, INSTANCES.sop_class_uid, INSTANCES.body_part, INSTANCES.source_key),
+    *(INSTANCES.sop_instance_uid, INSTANCES.sop_class_uid, INSTANCES.source_key),
+    *(INSTANCES.body_part, INSTANCES.instance_number),
     *(SERIES.series_instance_uid, STUDIES.study_instance_uid, STUDIES.patient_sealed.label("sealed_patient")),
 )
 

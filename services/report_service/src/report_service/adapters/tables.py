@@ -126,6 +126,7 @@ class InstanceRow(Base):
     sop_instance_uid: Mapped[str]
     sop_class_uid: Mapped[str]
     body_part: Mapped[str | None]
+    instance_number: Mapped[int | None]
     source_key: Mapped[str]
 
 

@@ -34,6 +34,7 @@ class ReportView(BaseModel):
     sop_class_uid: str
     modality: str
     body_part: str | None
+    instance_number: int | None = Field(description="The image's place in its series; null where it has none.")
     finding: str = Field(description="What the probability is about.")
     positive: bool
     probability_raw: float = Field(description="Before calibration, 0 to 1.")

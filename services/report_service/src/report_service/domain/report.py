@@ -70,6 +70,7 @@ class Report:
     series_instance_uid: str
     modality: str
     body_part: str | None
+    instance_number: int | None
     model: ModelRef
     provenance: Provenance | None
     """None for a result from before it was kept."""
@@ -158,6 +159,7 @@ def report_from_result(tenant: str, result: InferenceCompleted, *, created_at: d
         series_instance_uid=result.series_instance_uid,
         modality=result.modality,
         body_part=result.body_part,
+        instance_number=result.instance_number,
         model=result.model,
         provenance=result.provenance,
         finding=result.finding,

@@ -104,16 +104,17 @@ def _conclusion(report: Report, reviewed: Reviewed | None) -> str:
 
 def _imaging_study(report: Report) -> Element:
     modality = _modality(report.modality)
+    instance: Element = {
+        "uid": report.sop_instance_uid,
+        "sopClass": {"system": URI, "code": oid(report.sop_class_uid)},
+    }
+    if report.instance_number is not None and report.instance_number >= 0:  # FHIR's is unsigned, DICOM's is not
+        instance["number"] = report.instance_number
     series: Element = {
         # Of type `id`, and so without `urn:oid:`, as are those of instances.
         "uid": report.series_instance_uid,
         "modality": modality,
-        "instance": [
-            {
-                "uid": report.sop_instance_uid,
-                "sopClass": {"system": URI, "code": oid(report.sop_class_uid)},
-            }
-        ],
+        "instance": [instance],
     }
     if report.body_part:
         series["bodySite"] = {"display": said(report.body_part)}
