@@ -132,6 +132,8 @@ async def test_every_table_with_a_tenant_forces_row_security(database: Database)
     assert set(tables) == {
         "reports",
         "reviews",
+        "destinations",
+        "deliveries",
         "erasures",
         "erased_marks",
         "erasure_leftovers",

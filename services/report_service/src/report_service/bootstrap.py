@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from radrelay_shared.audit.heads import HeadPublisher
 from radrelay_shared.audit.ports import ReadLog
@@ -20,6 +20,7 @@ from radrelay_shared.objects import ObjectStore, S3ObjectStore
 from radrelay_shared.periodic import every
 from radrelay_shared.process import Jobs
 from radrelay_shared.sandbox import Sandbox
+from report_service.adapters.deliveries import PostgresDeliveryQueue
 from report_service.adapters.drawing import SandboxedDrawing
 from report_service.adapters.erasures import PostgresErasureQueue
 from report_service.adapters.links import LinkSigner
@@ -27,8 +28,12 @@ from report_service.adapters.outages import is_outage
 from report_service.adapters.patients import PostgresWaitingStudies, SandboxedPatientReader
 from report_service.adapters.postgres import CHAIN, PostgresReportStore
 from report_service.adapters.typesetting import Typesetter
+from report_service.adapters.webhooks import WebhookCarrier
 from report_service.consumer import ResultConsumer
+from report_service.delivering import Courier, note_event
+from report_service.destinations import Destinations
 from report_service.documents import Documents
+from report_service.domain.destinations import Patience
 from report_service.domain.erasure import RetentionPolicy
 from report_service.domain.patients import PatientVaults
 from report_service.erasing import Eraser, ErasureStore
@@ -39,7 +44,9 @@ from report_service.patient_handlers import PatientReading
 from report_service.pictures import Pictures
 from report_service.relay import outbox_relay
 from report_service.reviewing import ReviewStore
-from report_service.settings import ReportSettings
+from report_service.settings import DestinationSettings, ReportSettings
+
+_TIDYING_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Container:
     frames: Frames
     links: Links
     documents: Documents
+    destinations: Destinations
     retention: Mapping[str, RetentionPolicy]
     """By tenant; who is not named keeps all."""
 
@@ -88,6 +96,12 @@ async def open_api(settings: ReportSettings, stack: AsyncExitStack) -> dict[str,
             frames=Frames(reports, objects, drawing, trail.reads),
             links=links,
             documents=documents,
+            destinations=Destinations(
+                reports,
+                settings.destinations.vault(),
+                settings.destinations.allowed(),
+                timedelta(seconds=settings.destinations.give_up_s),
+            ),
             retention=settings.retention,
         ),
         "audit": trail,
@@ -118,9 +132,15 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
         reports, PostgresErasureQueue(system), objects, settings.retention, grace_s=settings.erasure.grace_s
     )
     pace_s = settings.audit_head_interval_s
+    courier = await _courier(settings.destinations, stack, system)
+    give_up_after = timedelta(seconds=settings.destinations.give_up_s)
+    note = partial(note_event, store=reports, give_up_after=give_up_after)
     jobs = [
         consumer.run(stop),
         outbox_relay(system, js).run(stop),
+        Consumer(js, durables.REPORT_DESTINATIONS, note).run(stop),
+        courier.run(stop),
+        every(_TIDYING_S, courier.tidy, stop, is_outage=is_outage),
         every(settings.erasure.interval_s, partial(eraser.run, stop), stop, is_outage=is_outage),
         every(pace_s, partial(heads.publish, pace_s), stop, is_outage=is_outage),
     ]
@@ -128,6 +148,22 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
         reading = await _patient_reading(settings, stack, system, reports, objects)
         jobs.append(every(settings.patient_reading.interval_s, reading.work, stop, is_outage=_is_outage_of_some))
     return jobs, {"database": database.ready, "broker": partial(broker_ready, client)}
+
+
+async def _courier(settings: DestinationSettings, stack: AsyncExitStack, system: Database) -> Courier:
+    carrier = WebhookCarrier(
+        settings.allowed(), settings.vault(), timeout_s=settings.timeout_s, at_once=settings.max_in_flight
+    )
+    return Courier(
+        queue=PostgresDeliveryQueue(system),
+        carrier=await stack.enter_async_context(carrier),
+        patience=Patience(timedelta(seconds=settings.first_pause_s), timedelta(seconds=settings.give_up_s)),
+        at_once=settings.max_in_flight,
+        at_once_each=settings.max_in_flight_each,
+        poll_s=settings.poll_s,
+        kept=timedelta(seconds=settings.kept_s),
+        is_outage=is_outage,
+    )
 
 
 async def _patient_reading(
