@@ -89,6 +89,19 @@ class Administrator:
         found: list[dict[str, Any]] = answer.json()["deliveries"]
         return found
 
+    async def until_tried(self, destination: dict[str, Any]) -> dict[str, Any]:
+        """Wait until the newest delivery was tried and did not arrive; how it stands."""
+        async with asyncio.timeout(30):
+            while (found := (await self.deliveries(destination))[0])["last_reason"] is None:
+                await asyncio.sleep(0.02)
+        return found
+
+    async def remove_all(self) -> None:
+        """Leave the tenant without destinations."""
+        for each in (await self.call("GET")).json()["destinations"]:
+            path = f"/{each['destination_id']}"
+            assert (await self.call("DELETE", path, headers={"If-Match": "*"})).status_code == 204
+
     async def until(self, destination: dict[str, Any], state: str, number: int = 1) -> list[dict[str, Any]]:
         """Wait until so many deliveries stand so, and return those."""
         async with asyncio.timeout(30):
