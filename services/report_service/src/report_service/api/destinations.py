@@ -86,6 +86,7 @@ class DestinationOut(BaseModel):
     created_at: datetime
     created_by: str
     changed_at: datetime
+    etag: str = Field(description="Give it as `If-Match` to change it.")
 
     @classmethod
     def of(cls, standing: Standing) -> Self:
@@ -254,8 +255,12 @@ def _seen(if_match: str | None) -> str:
 
 
 def _tag(response: Response, standing: Standing) -> None:
-    response.headers["ETag"] = tag_of(standing.destination.destination_id, standing.destination.version)
+    response.headers["ETag"] = _tag_of(standing)
     response.headers["Cache-Control"] = "no-store"
+
+
+def _tag_of(standing: Standing) -> str:
+    return tag_of(standing.destination.destination_id, standing.destination.version)
 
 
 def _fields(standing: Standing) -> dict[str, Any]:
@@ -275,4 +280,5 @@ def _fields(standing: Standing) -> dict[str, Any]:
         "created_at": each.created_at,
         "created_by": each.created_by,
         "changed_at": each.changed_at,
+        "etag": _tag_of(standing),
     }
