@@ -17,7 +17,7 @@ from support.tokens import TestIssuer
 
 TOPICS: Final = ["report.created", "report.reviewed", "report.erased"]
 SOON: Final = DestinationSettings(
-    hosts=("http://127.0.0.1:*",),
+    hosts=("http://127.0.0.1:*", "https://127.0.0.1:*"),
     sealing=(new_key(),),
     poll_s=0.05,
     first_pause_s=0.05,

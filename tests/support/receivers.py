@@ -1,11 +1,13 @@
 """A hospital's own system that events are posted to: it answers as a test says, and keeps what came."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Receiver:
     """What listens on loopback. `answer` may be replaced at any time."""
 
     port: int
+    scheme: str = "http"
     answer: Callable[[Received], Answer] = lambda _: Answer()
     received: list[Received] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Where events are posted to."""
-        return f"http://127.0.0.1:{self.port}/events"
+        return f"{self.scheme}://127.0.0.1:{self.port}/events"
 
     def ids(self) -> list[str]:
         """Identifiers of the events that came, in their order."""
@@ -50,8 +53,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving_events() -> Iterator[Receiver]:
-    """A receiver on a free port, which answers 200 unless a test says otherwise."""
+def receiving_events(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """A receiver on a free port, which answers 200 unless a test says otherwise; with a certificate, over TLS."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -85,7 +88,11 @@ def receiving_events() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    receiver = Receiver(server.server_port)
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    receiver = Receiver(server.server_port, "https" if certificate else "http")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from report_service.domain.destinations import Topic
 from report_service.main import create_app
 from report_service.settings import ReportSettings
 from support.asgi import serving
+from support.certificates import Authority
 from support.couriers import Couriers
 from support.destinations import SOON, Administrator
 from support.events import inference_completed
@@ -306,6 +308,22 @@ async def test_a_name_that_leads_to_the_machine_itself_is_not_connected_to(
         found = await boss.until_tried(destination)
     assert found["last_reason"] == "address_not_allowed"
     assert receiver.received == []
+
+
+async def test_only_a_certificate_of_an_authority_that_is_known_is_spoken_to(
+    couriers: Couriers, boss: Administrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    with receiving_events(authority.issue("127.0.0.1")) as receiver:
+        destination = await boss.create(receiver.url)
+        await boss.test(destination)
+        async with couriers.at_work(hosts=("https://127.0.0.1:*",)):
+            found = await boss.until_tried(destination)
+        assert (found["last_reason"], receiver.received) == ("tls_failed", [])
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        async with couriers.at_work(hosts=("https://127.0.0.1:*",)):
+            await boss.until(destination, "delivered")
+    assert len(receiver.received) == 1
 
 
 async def test_after_a_new_secret_the_old_one_signs_nothing(

@@ -53,7 +53,7 @@ class WebhookCarrier:
         self._vault = vault
         self._timeout_s = timeout_s
         self._pool = httpcore.AsyncConnectionPool(
-            # The system's and certifi's authorities, or those of SSL_CERT_FILE.
+            # Of certifi's authorities, or of those in SSL_CERT_FILE.
             ssl_context=httpx.create_ssl_context(),
             max_connections=at_once,
             keepalive_expiry=_KEEPALIVE_S,
