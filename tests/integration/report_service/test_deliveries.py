@@ -137,7 +137,11 @@ async def test_who_wants_some_events_gets_no_others(
     "answer", [Answer(500), Answer(400), Answer(301, {"Location": "http://127.0.0.1:1/elsewhere"})]
 )
 async def test_whatever_is_no_2xx_is_tried_again_and_no_redirect_is_followed(
-    couriers: Couriers, boss: Administrator, receiver: Receiver, answer: Answer
+    couriers: Couriers,
+    boss: Administrator,
+    receiver: Receiver,
+    answer: Answer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     destination = await boss.create(receiver.url)
     seen = threading.Event()
@@ -151,6 +155,9 @@ async def test_whatever_is_no_2xx_is_tried_again_and_no_redirect_is_followed(
     assert receiver.ids() == [event_id] * 3, "the same event each time"
     assert {each.path for each in receiver.received} == {"/events"}
     assert (delivered["attempts"], delivered["last_status"], delivered["last_reason"]) == (3, 204, None)
+    logged = [str(vars(each)) for each in caplog.records if each.name.startswith("report_service")]
+    assert len(logged) == 2, "each attempt that failed"
+    assert not [each for each in logged if receiver.url in each or destination["secret"] in each or "RIS" in each]
 
 
 async def test_an_answer_that_never_comes_and_one_without_end_end_in_time(
