@@ -1,12 +1,14 @@
 """The only place that wires adapters together."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
+
+from nats.js import JetStreamContext
 
 from radrelay_shared.audit.heads import HeadPublisher
 from radrelay_shared.audit.ports import ReadLog
@@ -44,9 +46,11 @@ from report_service.patient_handlers import PatientReading
 from report_service.pictures import Pictures
 from report_service.relay import outbox_relay
 from report_service.reviewing import ReviewStore
-from report_service.settings import DestinationSettings, ReportSettings
+from report_service.settings import ReportSettings
 
 _TIDYING_S: Final = 15.0
+_NOTED_AT_ONCE: Final = 4
+"""Each takes a connection that persisting reports would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +136,10 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
         reports, PostgresErasureQueue(system), objects, settings.retention, grace_s=settings.erasure.grace_s
     )
     pace_s = settings.audit_head_interval_s
-    courier = await _courier(settings.destinations, stack, system)
-    give_up_after = timedelta(seconds=settings.destinations.give_up_s)
-    note = partial(note_event, store=reports, give_up_after=give_up_after)
     jobs = [
         consumer.run(stop),
         outbox_relay(system, js).run(stop),
-        Consumer(js, durables.REPORT_DESTINATIONS, note).run(stop),
-        courier.run(stop),
-        every(_TIDYING_S, courier.tidy, stop, is_outage=is_outage),
+        *await _delivering(settings, stack, js, reports, stop),
         every(settings.erasure.interval_s, partial(eraser.run, stop), stop, is_outage=is_outage),
         every(pace_s, partial(heads.publish, pace_s), stop, is_outage=is_outage),
     ]
@@ -150,20 +149,35 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
     return jobs, {"database": database.ready, "broker": partial(broker_ready, client)}
 
 
-async def _courier(settings: DestinationSettings, stack: AsyncExitStack, system: Database) -> Courier:
-    carrier = WebhookCarrier(
-        settings.allowed(), settings.vault(), timeout_s=settings.timeout_s, at_once=settings.max_in_flight
-    )
-    return Courier(
-        queue=PostgresDeliveryQueue(system),
+async def _delivering(
+    settings: ReportSettings,
+    stack: AsyncExitStack,
+    js: JetStreamContext,
+    reports: PostgresReportStore,
+    stop: asyncio.Event,
+) -> list[Coroutine[Any, Any, None]]:
+    """The jobs that note events for destinations and send them."""
+    chosen = settings.destinations
+    give_up_after = timedelta(seconds=chosen.give_up_s)
+    # Of its own, so that nothing of this waits for connections that outbox and results need.
+    queue = await stack.enter_async_context(settings.database.system(pool_size=4))
+    carrier = WebhookCarrier(chosen.allowed(), chosen.vault(), timeout_s=chosen.timeout_s, at_once=chosen.max_in_flight)
+    courier = Courier(
+        queue=PostgresDeliveryQueue(queue),
         carrier=await stack.enter_async_context(carrier),
-        patience=Patience(timedelta(seconds=settings.first_pause_s), timedelta(seconds=settings.give_up_s)),
-        at_once=settings.max_in_flight,
-        at_once_each=settings.max_in_flight_each,
-        poll_s=settings.poll_s,
-        kept=timedelta(seconds=settings.kept_s),
+        patience=Patience(timedelta(seconds=chosen.first_pause_s), give_up_after),
+        at_once=chosen.max_in_flight,
+        at_once_each=chosen.max_in_flight_each,
+        poll_s=chosen.poll_s,
+        kept=timedelta(seconds=chosen.kept_s),
         is_outage=is_outage,
     )
+    note = partial(note_event, store=reports, give_up_after=give_up_after)
+    return [
+        Consumer(js, durables.REPORT_DESTINATIONS, note, max_in_flight=_NOTED_AT_ONCE).run(stop),
+        courier.run(stop),
+        every(_TIDYING_S, courier.tidy, stop, is_outage=is_outage),
+    ]
 
 
 async def _patient_reading(

@@ -49,7 +49,12 @@ def _create_destinations() -> None:
         schema=_SCHEMA,
     )
     enable_row_security(
-        _SCHEMA, "destinations", by_owner=False, app="SELECT, INSERT, UPDATE, DELETE", system="SELECT, UPDATE"
+        _SCHEMA,
+        "destinations",
+        by_owner=False,
+        app="SELECT, INSERT, UPDATE, DELETE",
+        # Who sends changes neither where to nor what is signed with.
+        system="SELECT, UPDATE (version, paused, changed_at, failures, rests_until)",
     )
 
 
@@ -97,5 +102,5 @@ def _create_deliveries() -> None:
         "deliveries",
         by_owner=False,
         app="SELECT, INSERT, UPDATE, DELETE",
-        system="SELECT, UPDATE, DELETE",
+        system="SELECT, UPDATE (payload, state, attempts, last_status, last_reason, due_at, settled_at), DELETE",
     )
