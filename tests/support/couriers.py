@@ -56,6 +56,7 @@ class Couriers:
             courier = Courier(
                 queue=self.queue,
                 carrier=carrier,
+                lease=timedelta(seconds=2 * settings.timeout_s + 5),
                 patience=Patience(timedelta(seconds=settings.first_pause_s), timedelta(seconds=settings.give_up_s)),
                 at_once=at_once,
                 at_once_each=settings.max_in_flight_each,

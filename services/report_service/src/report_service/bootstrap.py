@@ -166,6 +166,7 @@ async def _delivering(
         queue=PostgresDeliveryQueue(queue),
         carrier=await stack.enter_async_context(carrier),
         patience=Patience(timedelta(seconds=chosen.first_pause_s), give_up_after),
+        lease=timedelta(seconds=2 * chosen.timeout_s + 5),
         at_once=chosen.max_in_flight,
         at_once_each=chosen.max_in_flight_each,
         poll_s=chosen.poll_s,

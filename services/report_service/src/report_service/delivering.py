@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from radrelay_shared.database import Scope
@@ -32,8 +32,6 @@ from report_service.domain.destinations import (
 )
 
 _log = logging.getLogger(__name__)
-_LEASE: Final = timedelta(minutes=2)
-"""Longer than an attempt takes: whose worker died is sent by another one afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +123,8 @@ class Courier:
     queue: DeliveryQueue
     carrier: Carrier
     patience: Patience
+    lease: timedelta
+    """Longer than an attempt takes: what a worker had in hand that died is sent by another one afterwards."""
     at_once: int
     at_once_each: int
     poll_s: float
@@ -168,7 +168,7 @@ class Courier:
                 room = min(most - busy[destination.destination_id], self.at_once - len(in_hand))
                 if room > 0:
                     now = datetime.now(UTC)
-                    for parcel in await self.queue.claim(destination, now, now + _LEASE, room):
+                    for parcel in await self.queue.claim(destination, now, now + self.lease, room):
                         in_hand[asyncio.create_task(self._deliver(parcel))] = destination.destination_id
         except Exception as error:
             if not self.is_outage(error):

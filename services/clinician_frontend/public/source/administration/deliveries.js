@@ -1,7 +1,5 @@
 /** What was on its way to a destination of late. */
 
-import { useEffect } from "preact/hooks";
-
 import { listDeliveries, redeliver } from "../api/destinations.js";
 import { html } from "../html.js";
 import { Failure, Loading, useAction, useFetched } from "../parts/loading.js";
@@ -9,23 +7,19 @@ import { moment } from "../parts/numbers.js";
 import { Scrolling } from "../parts/scrolling.js";
 import { DELIVERY_STATES, eventWords, reasonWords } from "../parts/words.js";
 
-const REFRESH_MS = 2000;
 const CLASSES = { pending: "processing", delivered: "reported", failed: "failed" };
 
-export function Deliveries({ destination: { destination_id, name, pending, paused } }) {
-  const { value, error, loading, reload } = useFetched(() => listDeliveries(destination_id), [destination_id, pending]);
+/** It is asked for again whenever the destination was. */
+export function Deliveries({ destination, reload }) {
+  const { destination_id, name, paused } = destination;
+  const { value, error, loading, reload: reloadList } = useFetched(() => listDeliveries(destination_id), [destination]);
   const [again, busy, againError] = useAction(async (eventId) => {
     await redeliver(destination_id, eventId);
     await reload();
   });
   const deliveries = value?.deliveries ?? [];
-  const moving = !paused && deliveries.some(({ state }) => state === "pending");
-  useEffect(() => {
-    const timer = moving ? setInterval(reload, REFRESH_MS) : null;
-    return () => clearInterval(timer);
-  }, [moving]);
   return html`<div><h3>Deliveries to ${name}</h3>
-    <${Failure} error=${error ?? againError} again=${error && reload} /><${Loading} when=${loading && !value} />
+    <${Failure} error=${error ?? againError} again=${error && reloadList} /><${Loading} when=${loading && !value} />
     ${value && deliveries.length === 0 && html`<p class="quiet">Nothing was sent yet.</p>`}
     ${deliveries.length > 0 && html`<${Scrolling} label=${`Deliveries to ${name}`} tall=${true}><table><thead><tr><th scope="col">Since</th><th scope="col">Event</th><th scope="col">State</th><th scope="col" class="number">Attempts</th><th scope="col">Last answer</th><th scope="col">Next attempt</th><th scope="col">Do</th></tr></thead>
       <tbody>${deliveries.map((each) => html`<tr key=${each.event_id}><td>${moment(each.created_at)}</td><td>${eventWords(each.event_type)}</td>

@@ -69,7 +69,7 @@ export function Destinations() {
           <button disabled=${busy} onClick=${() => rotate(each)} aria-label=${`New secret for ${each.name}`}>New secret …</button>
           <button disabled=${busy} onClick=${() => remove(each)} aria-label=${`Remove ${each.name}`}>Remove …</button></div></td>
       </tr>`)}</tbody></table><//>`}
-    ${destinations.filter(({ destination_id }) => destination_id === shown).map((each) => html`<${Deliveries} key=${shown} destination=${each} />`)}
+    ${destinations.filter(({ destination_id }) => destination_id === shown).map((each) => html`<${Deliveries} key=${shown} destination=${each} reload=${reload} />`)}
     ${value && html`<${NewDestination} hosts=${value.allowed_hosts} made=${(destination) => {
       setSecret(destination);
       reload();

@@ -28,11 +28,6 @@ async def api(settings: ReportSettings) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-@pytest.fixture
-def boss(api: httpx.AsyncClient, issuer: TestIssuer) -> Administrator:
-    return Administrator(api, issuer, new_tenant())
-
-
 def code_of(answer: httpx.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/problem+json"
     return answer.status_code, answer.json()["code"]
