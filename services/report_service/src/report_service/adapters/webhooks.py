@@ -23,7 +23,7 @@ from radrelay_shared.sealing import BadSeal
 from report_service import __version__
 from report_service.delivering import Parcel
 from report_service.domain.destinations import Attempt
-from report_service.domain.places import Allowed, NoPlace, Place, check_place, is_forbidden
+from report_service.domain.places import Allowed, NoPlace, Place, check_place, is_address, is_forbidden
 from report_service.domain.webhooks import SecretVault, headers_of
 
 _MOST_READ: Final = 16 << 10
@@ -133,7 +133,7 @@ class _CheckedNames(httpcore.AsyncNetworkBackend):
 
 async def _addresses_of(host: str, port: int) -> list[str]:
     """Where a host is; an address that the setting names is where it says."""
-    if Place("https", host, port, "/").is_literal:
+    if is_address(host):
         return [host]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -57,15 +57,10 @@ class Place:
             raise _invalid("it must begin with https://")
         if parts.username is not None or parts.password is not None or parts.fragment:
             raise _invalid("it must name no user, password or fragment")
-        if not _HOST.fullmatch(host) and _address(host) is None:
+        if not _HOST.fullmatch(host) and not is_address(host):
             raise _invalid("its host is no name and no address")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, target)
-
-    @property
-    def is_literal(self) -> bool:
-        """Whether it names an address of the network, not a name."""
-        return _address(self.host) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +105,11 @@ def check_place(url: str, allowed: tuple[Allowed, ...]) -> Place:
         detail = f"Whoever runs Radrelay has not allowed this host for destinations (setting {SETTING})."
         raise NoPlace("destination_host_not_allowed", detail)
     return place
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an address of the network, and no name."""
+    return _address(host) is not None
 
 
 def is_forbidden(address: str) -> bool:
