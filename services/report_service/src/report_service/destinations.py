@@ -126,10 +126,7 @@ class Destinations:
             UnprocessableContent: the address is none, or its host is not allowed.
         """
         self._check_url(url)
-        if not self.vault.can_seal:
-            raise ServiceUnavailable(
-                code="destinations_unavailable", detail="This installation has no key to keep secrets under."
-            )
+        self._check_key()
         now, destination_id, secret = datetime.now(UTC), uuid4(), new_secret()
         destination = Destination(
             tenant=scope.tenant,
@@ -195,10 +192,7 @@ class Destinations:
             NotFound, PreconditionFailed: as for a change.
             ServiceUnavailable: there is no key to keep secrets under.
         """
-        if not self.vault.can_seal:
-            raise ServiceUnavailable(
-                code="destinations_unavailable", detail="This installation has no key to keep secrets under."
-            )
+        self._check_key()
         secret = new_secret()
         async with self.store.transaction(scope) as unit:
             before = await self._current(unit, destination_id, is_current)
@@ -273,6 +267,11 @@ class Destinations:
             delivery = await _delivery(unit, destination_id, event_id)
             await unit.audit(_fact(destination_id, AuditAction.DELIVERY_REPEATED, scope))
         return delivery
+
+    def _check_key(self) -> None:
+        if not self.vault.can_seal:
+            detail = "This installation has no key to keep secrets under."
+            raise ServiceUnavailable(code="destinations_unavailable", detail=detail)
 
     def _check_url(self, url: str) -> None:
         if not self.allowed:
