@@ -36,6 +36,7 @@ def contents() -> dict[str, dict[str, str]]:
         "objects-eraser": store,
         "objects-administrator": {**store, "kms_key": f"radrelay:{kms_key}"},
         "postgres": {"password": superuser},
+        "report-destinations": {"sealing": json.dumps([base64.b64encode(secrets.token_bytes(32)).decode()])},
         "report-links": {"keys": json.dumps([secrets.token_urlsafe(32)])},
         **{f"{service}-database": {**_addresses(service), "admin_url": administrator} for service in _STATEFUL},
     }

@@ -14,8 +14,9 @@ from ingest_service.settings import IngestSettings
 from radrelay_shared.auth import AuthSettings
 from radrelay_shared.database import DatabaseSettings
 from radrelay_shared.messaging import NatsSettings
-from report_service.settings import LinkSettings, ReportSettings
+from report_service.settings import DestinationSettings, LinkSettings, ReportSettings
 from support.events import RECEIVED_AT
+from support.patients import new_key
 from support.stack import Infrastructure
 
 LISTS = {
@@ -26,6 +27,8 @@ LISTS = {
 """A read of each service that asks its database."""
 LINK_KEYS = (SecretStr("a key that no installation has, 5678"),)
 """Of the report service: what its links to pictures are signed with."""
+DESTINATIONS = DestinationSettings(hosts=("https://ris.example.org",), sealing=(new_key(),))
+"""Of the report service: where results may be sent to."""
 
 
 def settings_of(service: str, infra: Infrastructure, auth: AuthSettings, database: DatabaseSettings) -> Any:
@@ -35,7 +38,7 @@ def settings_of(service: str, infra: Infrastructure, auth: AuthSettings, databas
         return DashboardSettings(**common)
     common["objects"] = infra.objects
     if service == "report":
-        return ReportSettings(links=LinkSettings(keys=LINK_KEYS), **common)
+        return ReportSettings(links=LinkSettings(keys=LINK_KEYS), destinations=DESTINATIONS, **common)
     return IngestSettings(**common)
 
 

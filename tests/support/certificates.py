@@ -1,6 +1,7 @@
 """A certificate authority for tests."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,11 +24,11 @@ class Authority:
         )
 
     def issue(self, host: str) -> tuple[Path, Path]:
-        """A new certificate for a host name, and its key."""
+        """A new certificate for a host's name or address, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         stem = uuid4().hex
         certificate_path, key_path = self._folder / f"{stem}.pem", self._folder / f"{stem}.key"
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        names = x509.SubjectAlternativeName([_of_host(host)])
         certificate_path.write_bytes(self._sign(_name(host), key.public_key(), names))
         key_path.write_bytes(
             key.private_bytes(
@@ -51,6 +52,13 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _of_host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _name(common_name: str) -> x509.Name:

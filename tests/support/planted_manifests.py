@@ -128,6 +128,22 @@ def _dashboard_to_objects(objects: dict[str, Object]) -> None:
     expression["values"].append("dashboard-api")
 
 
+def _api_to_destinations(objects: dict[str, Object]) -> None:
+    objects["NetworkPolicy/to-destinations"]["spec"]["podSelector"] = {
+        "matchExpressions": [
+            {"key": "app.kubernetes.io/name", "operator": "In", "values": ["report-api", "report-worker"]}
+        ]
+    }
+
+
+def _no_way_to_destinations(objects: dict[str, Object]) -> None:
+    del objects["NetworkPolicy/to-destinations"]
+
+
+def _destinations_on_any_service(objects: dict[str, Object]) -> None:
+    objects["NetworkPolicy/to-destinations"]["spec"]["egress"][0]["ports"].append({"protocol": "TCP", "port": 5432})
+
+
 def _frontend_into_postgres(objects: dict[str, Object]) -> None:
     peer = objects["NetworkPolicy/postgres"]["spec"]["ingress"][0]["from"][0]
     peer["podSelector"]["matchExpressions"][0]["values"].append("frontend")
@@ -166,7 +182,12 @@ NOTICING: dict[str, list[Fault]] = {
     "services_reach_somebody": [_service_of_nobody, _service_of_no_port],
     "everything_is_in_the_namespace": [_other_namespace],
     "closed_both_ways": [_open_to_everybody],
-    "out_to_exactly_whom_it_needs": [_dashboard_to_objects],
+    "out_to_exactly_whom_it_needs": [
+        _dashboard_to_objects,
+        _api_to_destinations,
+        _no_way_to_destinations,
+        _destinations_on_any_service,
+    ],
     "in_from_exactly_who_needs_it": [_frontend_into_postgres],
     "outsiders_reach_what_is_theirs": [_worker_behind_the_gateway],
     "gpus_are_used": [_gpu_that_is_not_used, _two_kinds_of_gpu],

@@ -21,6 +21,7 @@ _BEYOND_SCHEMAS: Final = {
     "upload_too_large",  # how long a file may be is a setting
     # What a report says, which state it is in, and what the size of its image is, is not either.
     *("if_match_required", "review_changed", "contradictory_review", "region_outside_image"),
+    *("invalid_destination_url", "destination_host_not_allowed"),  # where destinations may be is a setting
     "unstorable_note",  # nor that PostgreSQL keeps no U+0000
 }
 """Codes of refusals of what fits its schema."""

@@ -32,9 +32,11 @@ from radrelay_shared.objects import S3ObjectStore, keys, open_clients
 from radrelay_shared.process import Jobs
 from report_service.settings import ErasureSettings, ReportSettings
 from support.databases import dsn
+from support.destinations import SOON, Administrator
 from support.dicom_files import encode, image, new_uid
 from support.events import inference_completed
 from support.ingest_api import IngestUser
+from support.receivers import receiving_events
 from support.serving import served
 from support.stack import Infrastructure, ProvisionedDatabases
 from support.tenants import new_tenant
@@ -93,6 +95,7 @@ async def site(
         **common,
         database=provisioned("report"),
         erasure=ErasureSettings(interval_s=SOON_S, grace_s=0.0),
+        destinations=SOON,
     )
 
     async def open_intake_worker(stack: AsyncExitStack, stop: asyncio.Event) -> Jobs:
@@ -132,7 +135,7 @@ class Patient:
     """One patient's study of two images at a site, and everything to look for afterwards."""
 
     def __init__(self, site: Site, tenant: str) -> None:
-        self._site, self._tenant = site, tenant
+        self._site, self.tenant = site, tenant
         self._doctor = IngestUser(site.ingest, site.issuer.bearer(tenant, "dr-a"))
         self.patient_id, self._study_uid, self._series_uid = f"PID-{uuid4().hex}", new_uid(), new_uid()
         self._file = f"FILE-{uuid4().hex}"
@@ -176,7 +179,7 @@ class Patient:
     async def _report(self, row: asyncpg.Record) -> None:
         names = ("sop_instance_uid", "sop_class_uid", "study_instance_uid", "series_instance_uid", "modality")
         result = inference_completed(
-            tenant=self._tenant,
+            tenant=self.tenant,
             instance_id=row["instance_id"],
             batch_id=row["batch_id"],
             source_key=row["object_key"],
@@ -191,12 +194,12 @@ class Patient:
         for _ in range(2):
             # Each time another version.
             await objects.put(
-                f"{keys.renderings(self._tenant, report_id)}x.png", os.urandom(8), content_type="image/png"
+                f"{keys.renderings(self.tenant, report_id)}x.png", os.urandom(8), content_type="image/png"
             )
             await objects.put(row["object_key"], await objects.get(row["object_key"]), content_type="application/dicom")
-        shadow = keys.shadow(self._tenant, row["instance_id"], "sha256:" + "a" * 64)
+        shadow = keys.shadow(self.tenant, row["instance_id"], "sha256:" + "a" * 64)
         await objects.put(shadow, b"{}", content_type="application/json")
-        headers = self._site.issuer.bearer(self._tenant, "dr-a")
+        headers = self._site.issuer.bearer(self.tenant, "dr-a")
         path = f"/v1/reports/{report_id}"
         tag = (await self._site.reports.get(path, headers=headers)).headers["etag"]
         body = {"verdict": "unsure", "label": "not_assessable", "note": NOTE}
@@ -269,17 +272,29 @@ async def test_of_an_erased_study_nothing_is_left_and_another_patient_keeps_ever
     site: Site, kept_as: str
 ) -> None:
     tenant: str = getattr(site, kept_as)
-    gone, kept = Patient(site, tenant), Patient(site, tenant)
-    await gone.scan()
-    await kept.scan()
+    boss = Administrator(site.reports, site.issuer, tenant)
+    takes_nothing = await boss.create("http://127.0.0.1:1/", ["report.created", "report.reviewed"])
+    with receiving_events() as receiver:
+        takes_all = await boss.create(receiver.url)
+        gone, kept = Patient(site, tenant), Patient(site, tenant)
+        await gone.scan()
+        await kept.scan()
+        await boss.until(takes_all, "delivered", 4)
+        await check_that_nothing_is_left(site, gone, kept, are_mapped=kept_as == "pseudonymous")
+        told = await boss.until(takes_all, "delivered", 3)
+    erased = [each for each in told if each["event_type"] == "org.radrelay.report.erased.v1"]
+    assert len(erased) == 1, "who was told of the report is told that it is gone"
+    assert len(await boss.deliveries(takes_nothing)) == 2, "the other patient's"
+
+
+async def check_that_nothing_is_left(site: Site, gone: Patient, kept: Patient, *, are_mapped: bool) -> None:
+    tenant = gone.tenant
     pseudonyms = "SELECT count(*) FROM ingest.pseudonym WHERE tenant = $1"
-    are_mapped = kept_as == "pseudonymous"
     assert await site.admins["ingest"].fetchval(pseudonyms, tenant) == (2 if are_mapped else 0)
     before_objects = await found_in_objects(site, tenant, gone.canaries())
     assert len(before_objects) >= 5, "two images, one of them in three versions, and what a model on trial said"
-    assert {"ingest.instance", "ingest.outbox", "report.reports", "report.outbox"} <= await found_in_tables(
-        site, tenant, gone.canaries()
-    )
+    written = {"ingest.instance", "ingest.outbox", "report.reports", "report.outbox", "report.deliveries"}
+    assert written <= await found_in_tables(site, tenant, gone.canaries())
     of_the_other = await found_in_tables(site, tenant, kept.canaries())
 
     await erase(site, tenant, gone.stored_study_uid)

@@ -25,6 +25,7 @@ from report_service.reviewing import review_report
 from report_service.settings import ReportSettings
 from support.contracts import UNLIMITED, assert_conforms
 from support.ct_images import ct
+from support.destinations import SOON, failing_destination
 from support.dicom_files import encode
 from support.events import inference_completed
 from support.patients import patient_keys
@@ -66,8 +67,11 @@ async def test_whatever_is_sent_is_answered_as_the_openapi_document_says(
         PictureRequest(PictureKind.IMAGE),
         datetime.now(UTC) + timedelta(hours=1),
     )
+    destination_id, event_id = await failing_destination(database, tenant)
     known = {
         "path.erasure_id": [str(erasure.erasure_id)],
+        "path.destination_id": [destination_id],
+        "path.event_id": [event_id],
         "header.if-match": ["*"],
         "path.link": [LinkSigner(settings.links.keys).sign(grant)],
         "path.report_id": [str(drawn.report_id), str(gone.report_id)],
@@ -77,7 +81,7 @@ async def test_whatever_is_sent_is_answered_as_the_openapi_document_says(
         "query.series_instance_uid": [drawn.series_instance_uid],
         "query.cursor": [cursor.encode(Position.of(drawn))],
     }
-    chosen = {"rate_limits": UNLIMITED, "patients": {tenant: patient_keys()}}
+    chosen = {"rate_limits": UNLIMITED, "patients": {tenant: patient_keys()}, "destinations": SOON}
     token = issuer.token(tenant, "dr-a", ("clinician", "tenant_admin"))
     async with served(create_app(settings.model_copy(update=chosen))) as address:
         await assert_conforms(address, token, known, tmp_path, max_examples=api_examples)

@@ -18,7 +18,7 @@ from support.databases import dsn, new_database, provisioned
 from support.stack import Infrastructure
 
 TABLES = {
-    *("reports", "studies", "series", "instances", "kinds", "reviews"),
+    *("reports", "studies", "series", "instances", "kinds", "reviews", "destinations", "deliveries"),
     *("erasures", "erased_marks", "erasure_leftovers", "audit", "audit_head", "outbox", "inbox"),
 }
 AS_BEFORE = (

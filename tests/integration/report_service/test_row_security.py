@@ -16,6 +16,7 @@ from report_service.adapters.postgres import PostgresReportStore
 from report_service.domain.report import Report
 from report_service.handlers import persist_report
 from support.databases import dsn
+from support.destinations import failing_destination
 from support.events import inference_completed
 from support.tenants import new_tenant
 
@@ -105,6 +106,22 @@ async def test_no_report_is_deleted_that_is_not_noted_as_erased(database: Databa
     assert len(await raw(database, Scope.service(tenant), "SELECT tenant FROM report.reports")) == 1
 
 
+async def test_destinations_of_another_tenant_and_what_is_on_its_way_to_them_stay_closed(database: Database) -> None:
+    tenant, other = new_tenant(), new_tenant()
+    await failing_destination(database, tenant)
+    for table in ("destinations", "deliveries"):
+        everything = f"SELECT tenant FROM report.{table}"
+        assert await raw(database, Scope(tenant, "boss", "tenant_admin"), everything) == [tenant]
+        assert await raw(database, Scope(other, "boss", "tenant_admin"), everything) == []
+
+
+@pytest.mark.parametrize("column", ["url", "secret_sealed", "tenant"])
+async def test_who_sends_changes_neither_where_to_nor_what_is_signed_with(system: Database, column: str) -> None:
+    async with system.system_transaction() as session:
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            await session.execute(text(f"UPDATE report.destinations SET {column} = {column}"))
+
+
 async def test_the_runtime_roles_are_plain(database: Database) -> None:
     async with database.engine.connect() as connection:
         roles = await connection.execute(
@@ -132,6 +149,8 @@ async def test_every_table_with_a_tenant_forces_row_security(database: Database)
     assert set(tables) == {
         "reports",
         "reviews",
+        "destinations",
+        "deliveries",
         "erasures",
         "erased_marks",
         "erasure_leftovers",

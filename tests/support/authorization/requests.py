@@ -23,6 +23,12 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
         "headers": VERSION
         | {"Upload-Length": str(UPLOAD_BYTES), "Upload-Metadata": f"filename {base64.b64encode(b'x.dcm').decode()}"}
     },
+    "POST /v1/destinations": {
+        "json": {"name": "RIS", "url": "https://ris.example.org/", "event_types": ["report.created"]}
+    },
+    "DELETE /v1/destinations/{destination_id}": {"headers": {"If-Match": "*"}},
+    "PATCH /v1/destinations/{destination_id}": {"headers": {"If-Match": "*"}, "json": {"paused": True}},
+    "POST /v1/destinations/{destination_id}/secret": {"headers": {"If-Match": "*"}},
     "POST /v1/erasures": {"json": {"kind": "image", "instance_id": str(uuid4()), "reason": "mistake"}},
     "POST /v1/patients/history": {"json": {"patient_id": "1"}},
     "PUT /v1/reports/{report_id}/review": {

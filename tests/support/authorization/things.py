@@ -25,6 +25,7 @@ from report_service.reviewing import review_report
 from support.applications import LINK_KEYS
 from support.authorization.matrix import NOT_ASKED, RELATIONS, ROLES, Row
 from support.authorization.requests import REQUESTS, STUDY_UID, UPLOAD_BYTES
+from support.destinations import failing_destination
 from support.dicom_files import dicom_file, new_uid
 from support.events import inference_completed, report_created
 from support.ingest_api import IngestUser
@@ -62,7 +63,9 @@ def of_ingest(client: httpx.AsyncClient, issuer: TestIssuer) -> Make:
 
 
 def of_report(database: Database, objects: S3ObjectStore) -> Make:
-    """A report, with its image in the object store, its review and a link; and an erasure of something else."""
+    """A report, with its image in the object store, its review and a link; an erasure of something else; and a
+    destination, which something did not arrive at.
+    """
 
     async def make(tenant: str, owner: str) -> Things:
         event = inference_completed(tenant=tenant, owner_id=owner)
@@ -78,6 +81,7 @@ def of_report(database: Database, objects: S3ObjectStore) -> Make:
             scope=Scope(tenant, owner, "tenant_admin"),
             store=store,
         )
+        destination_id, event_id = await failing_destination(database, tenant)
         grant = LinkGrant(
             scope,
             report.report_id,
@@ -89,6 +93,8 @@ def of_report(database: Database, objects: S3ObjectStore) -> Make:
             "study_instance_uid": report.study_instance_uid,
             "series_instance_uid": report.series_instance_uid,
             "erasure_id": str(erasure.erasure_id),
+            "destination_id": destination_id,
+            "event_id": event_id,
             "link": LinkSigner(LINK_KEYS).sign(grant),
         }
 

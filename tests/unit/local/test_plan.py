@@ -64,7 +64,7 @@ def test_who_signs_in_or_out_is_sent_to_the_origin_that_clients_know(stack: Runn
 def test_no_secret_is_on_a_command_line(stack: RunningStack) -> None:
     credentials = stack.credentials
     secrets = [credentials.nats_password, credentials.objects_secret_key, credentials.postgres_password]
-    secrets.append(credentials.report_link_key)
+    secrets += [credentials.report_link_key, credentials.report_destination_key]
     secrets += [password for roles in credentials.roles.values() for password in roles.values()]
     commands = " ".join(" ".join(each.command) for each in stack.plan().processes.values())
     assert not [secret for secret in secrets if secret in commands]

@@ -21,6 +21,7 @@ PORTS: Final = {
     "identity-provider": {443, 8443},
     "issuer": {8000},
     "rate-limit-store": {6379},
+    "destinations": {443},
     "collector": {4318},
 }
 """Whom processes connect to, and on which ports."""
@@ -49,7 +50,10 @@ def connects_to(workload: Workload, manifests: Manifests) -> set[str]:
     found = {whom for end, whom in _BY_SECRET.items() if any(path.endswith(end) for path in files)}
     variables = [each["name"] for container in workload.containers for each in container.get("env", [])]
     found |= {whom for end, whom in _BY_VARIABLE.items() if any(name.endswith(end) for name in variables)}
-    if workload.labels.get("app.kubernetes.io/component") == "api":
+    component = workload.labels.get("app.kubernetes.io/component")
+    if component == "worker" and any(path.endswith("_destinations__sealing") for path in files):
+        found.add("destinations")  # APIs seal secrets, only the worker sends
+    if component == "api":
         found.add("identity-provider")  # only who answers callers verifies tokens
         found |= {"issuer"} & {each.name for each in manifests.workloads}
     return found

@@ -1,12 +1,14 @@
 """The only place that wires adapters together."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
+
+from nats.js import JetStreamContext
 
 from radrelay_shared.audit.heads import HeadPublisher
 from radrelay_shared.audit.ports import ReadLog
@@ -20,6 +22,7 @@ from radrelay_shared.objects import ObjectStore, S3ObjectStore
 from radrelay_shared.periodic import every
 from radrelay_shared.process import Jobs
 from radrelay_shared.sandbox import Sandbox
+from report_service.adapters.deliveries import PostgresDeliveryQueue
 from report_service.adapters.drawing import SandboxedDrawing
 from report_service.adapters.erasures import PostgresErasureQueue
 from report_service.adapters.links import LinkSigner
@@ -27,8 +30,12 @@ from report_service.adapters.outages import is_outage
 from report_service.adapters.patients import PostgresWaitingStudies, SandboxedPatientReader
 from report_service.adapters.postgres import CHAIN, PostgresReportStore
 from report_service.adapters.typesetting import Typesetter
+from report_service.adapters.webhooks import WebhookCarrier
 from report_service.consumer import ResultConsumer
+from report_service.delivering import Courier, note_event
+from report_service.destinations import Destinations
 from report_service.documents import Documents
+from report_service.domain.destinations import Patience
 from report_service.domain.erasure import RetentionPolicy
 from report_service.domain.patients import PatientVaults
 from report_service.erasing import Eraser, ErasureStore
@@ -40,6 +47,10 @@ from report_service.pictures import Pictures
 from report_service.relay import outbox_relay
 from report_service.reviewing import ReviewStore
 from report_service.settings import ReportSettings
+
+_TIDYING_S: Final = 15.0
+_NOTED_AT_ONCE: Final = 4
+"""Each takes a connection that persisting reports would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,7 @@ class Container:
     frames: Frames
     links: Links
     documents: Documents
+    destinations: Destinations
     retention: Mapping[str, RetentionPolicy]
     """By tenant; who is not named keeps all."""
 
@@ -88,6 +100,12 @@ async def open_api(settings: ReportSettings, stack: AsyncExitStack) -> dict[str,
             frames=Frames(reports, objects, drawing, trail.reads),
             links=links,
             documents=documents,
+            destinations=Destinations(
+                reports,
+                settings.destinations.vault(),
+                settings.destinations.allowed(),
+                timedelta(seconds=settings.destinations.give_up_s),
+            ),
             retention=settings.retention,
         ),
         "audit": trail,
@@ -119,6 +137,7 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
     jobs = [
         consumer.run(stop),
         outbox_relay(system, js).run(stop),
+        *await _delivering(settings, stack, js, reports, stop),
         every(settings.erasure.interval_s, partial(eraser.run, stop), stop, is_outage=is_outage),
         every(pace_s, partial(heads.publish, pace_s), stop, is_outage=is_outage),
     ]
@@ -126,6 +145,38 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
         reading = await _patient_reading(settings, stack, system, reports, objects)
         jobs.append(every(settings.patient_reading.interval_s, reading.work, stop, is_outage=_is_outage_of_some))
     return jobs, {"database": database.ready, "broker": partial(broker_ready, client)}
+
+
+async def _delivering(
+    settings: ReportSettings,
+    stack: AsyncExitStack,
+    js: JetStreamContext,
+    reports: PostgresReportStore,
+    stop: asyncio.Event,
+) -> list[Coroutine[Any, Any, None]]:
+    """The jobs that note events for destinations and send them."""
+    chosen = settings.destinations
+    give_up_after = timedelta(seconds=chosen.give_up_s)
+    # Of its own, so that nothing of this waits for connections that outbox and results need.
+    queue = await stack.enter_async_context(settings.database.system(pool_size=4))
+    carrier = WebhookCarrier(chosen.allowed(), chosen.vault(), timeout_s=chosen.timeout_s, at_once=chosen.max_in_flight)
+    courier = Courier(
+        queue=PostgresDeliveryQueue(queue),
+        carrier=await stack.enter_async_context(carrier),
+        patience=Patience(timedelta(seconds=chosen.first_pause_s), give_up_after),
+        lease=timedelta(seconds=2 * chosen.timeout_s + 5),
+        at_once=chosen.max_in_flight,
+        at_once_each=chosen.max_in_flight_each,
+        poll_s=chosen.poll_s,
+        kept=timedelta(seconds=chosen.kept_s),
+        is_outage=is_outage,
+    )
+    note = partial(note_event, store=reports, give_up_after=give_up_after)
+    return [
+        Consumer(js, durables.REPORT_DESTINATIONS, note, max_in_flight=_NOTED_AT_ONCE).run(stop),
+        courier.run(stop),
+        every(_TIDYING_S, courier.tidy, stop, is_outage=is_outage),
+    ]
 
 
 async def _patient_reading(

@@ -14,6 +14,8 @@ from radrelay_shared.observability import configure
 from report_service import __version__, bootstrap
 from report_service.adapters.outages import OUTAGES, is_outage
 from report_service.api import (
+    deliveries,
+    destinations,
     erasures,
     fhir,
     frames,
@@ -55,6 +57,8 @@ def create_app(settings: ReportSettings | None = None) -> FastAPI:
             reviews.router,
             erasures.router,
             retention.router,
+            destinations.router,
+            deliveries.router,
             audit_router,
         ],
         # Their addresses are what lets somebody in.

@@ -16,6 +16,8 @@ from radrelay_shared.sealing import KEY_BYTES, decode_key
 from radrelay_shared.settings import ServiceSettings
 from report_service.domain.erasure import RetentionPolicy
 from report_service.domain.patients import PatientVault
+from report_service.domain.places import Allowed
+from report_service.domain.webhooks import SecretVault
 
 LinkKey = Annotated[SecretStr, Field(min_length=32)]
 
@@ -85,6 +87,52 @@ class LinkSettings(BaseModel):
     lifetime_s: int = Field(default=300, ge=30, le=3600)
 
 
+class DestinationSettings(BaseModel):
+    """Where tenants may have their results sent to, and how the worker sends them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hosts: tuple[str, ...] = ()
+    """Which hosts destinations may have, such as `["https://ris.example.org", "https://ehr.example.org:8443"]`; by
+    default none. `http://` has to be said, and is for trials; `:*` stands for any port."""
+    sealing: tuple[SecretStr, ...] = ()
+    """Keys that the secrets of destinations are kept under, each 32 random bytes in base64. The first seals, all of
+    them open. Without one no destination can be made."""
+    timeout_s: float = Field(default=15.0, gt=0, le=60)
+    """How long an attempt may take."""
+    max_in_flight: int = Field(default=64, ge=1)
+    """Attempts of one worker at a time; of these so many to one destination:"""
+    max_in_flight_each: int = Field(default=4, ge=1)
+    first_pause_s: float = Field(default=10.0, gt=0)
+    """Until the second attempt; doubled for each further one, up to an hour."""
+    give_up_s: float = Field(default=3 * 24 * 3600.0, gt=0)
+    """For so long an event is tried."""
+    kept_s: float = Field(default=30 * 24 * 3600.0, ge=14 * 24 * 3600.0)
+    """For so long it is shown what became of an event. Not less than the stream of reports keeps events: what came
+    twice is known by it."""
+    poll_s: float = Field(default=1.0, gt=0)
+    """How often the worker looks for what is due."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if any(len(decode_key(key)) != KEY_BYTES for key in self.sealing):
+            raise ValueError(f"a key is not {KEY_BYTES} bytes in base64")
+        self.allowed()
+        return self
+
+    def allowed(self) -> tuple[Allowed, ...]:
+        """The hosts.
+
+        Raises:
+            ValueError: one is none.
+        """
+        return tuple(map(Allowed.of, self.hosts))
+
+    def vault(self) -> SecretVault:
+        """What seals and opens secrets with these keys."""
+        return SecretVault([decode_key(key) for key in self.sealing])
+
+
 class ReportSettings(ServiceSettings):
     """What every process of this service reads; `RADRELAY_REPORT_NATS__URL` sets `nats.url`."""
 
@@ -110,6 +158,8 @@ class ReportSettings(ServiceSettings):
     """By tenant; of a tenant that is not named no patient is kept."""
     patient_reading: PatientReadingSettings = Field(default_factory=PatientReadingSettings)
     links: LinkSettings = Field(default_factory=LinkSettings)
+    destinations: DestinationSettings = Field(default_factory=DestinationSettings)
+    """API and worker need the same hosts and keys."""
     health_host: str = "0.0.0.0"
     health_port: int = 9103
     """Where the worker serves /livez, /readyz and /metrics."""

@@ -19,7 +19,7 @@ from uuid import UUID
 
 GENESIS_HASH: Final = "0" * 64
 """What the first record of a tenant points back to."""
-_LATER_FIELDS: Final = ("report_id",)
+_LATER_FIELDS: Final = ("report_id", "destination_id")
 """Of a fact; the hash covers them where they say something, so that records from before them keep their hash."""
 
 
@@ -40,6 +40,7 @@ class AuditFact:
     reason: str | None = None
     """Why it was refused; None where it was done."""
     report_id: UUID | None = None
+    destination_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

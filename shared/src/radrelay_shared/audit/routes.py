@@ -34,6 +34,7 @@ class AuditRecordOut(BaseModel):
     batch_id: UUID | None
     instance_id: UUID | None
     report_id: UUID | None
+    destination_id: UUID | None
     fingerprint: str | None
     reason: str | None = Field(description="Why it was refused; null where it was done.")
     prev_hash: str
@@ -52,6 +53,7 @@ class AuditRecordOut(BaseModel):
             batch_id=fact.batch_id,
             instance_id=fact.instance_id,
             report_id=fact.report_id,
+            destination_id=fact.destination_id,
             fingerprint=fact.fingerprint,
             reason=fact.reason,
             prev_hash=record.prev_hash,

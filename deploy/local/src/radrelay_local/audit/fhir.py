@@ -71,6 +71,12 @@ _KINDS: Final = {
     "erasure.requested": _Kind(_REST, "E"),
     "report.erased": _Kind(_REST, "D"),
     "erasure.done": _Kind(_REST, "D"),
+    "destination.created": _Kind(_REST, "C"),
+    "destination.changed": _Kind(_REST, "U"),
+    "destination.removed": _Kind(_REST, "D"),
+    "destination.secret_rotated": _Kind(_REST, "U"),
+    "destination.tested": _Kind(_REST, "E"),
+    "delivery.repeated": _Kind(_REST, "E"),
     "object.removed": _Kind(_REST, "D"),
     "instance.erased": _Kind(_REST, "D"),
     "instance.lost": _Kind(_REST, "U"),
@@ -115,9 +121,14 @@ def _kind(action: str) -> _Kind:
 
 
 def _things(record: AuditRecord) -> list[dict[str, Any]]:
-    """The batch, the image and the report that the record is about, or the file where there is no image of it."""
+    """What the record is about: batch, image, report and destination, or the file where there is no image of it."""
     fact = record.fact
-    named = (("batch", fact.batch_id), ("instance", fact.instance_id), ("report", fact.report_id))
+    named = (
+        ("batch", fact.batch_id),
+        ("instance", fact.instance_id),
+        ("report", fact.report_id),
+        ("destination", fact.destination_id),
+    )
     things = [_entity(name, each) for name, each in named if each]
     if fact.fingerprint is not None:
         detail = [{"type": "fingerprint", "valueString": fact.fingerprint}]

@@ -29,7 +29,8 @@ class _Record(BaseModel):
     batch_id: UUID | None
     instance_id: UUID | None
     report_id: UUID | None = None
-    """Older services do not say it."""
+    """Older services do not say it, nor the next."""
+    destination_id: UUID | None = None
     fingerprint: str | None
     reason: str | None
     prev_hash: str
@@ -44,6 +45,7 @@ class _Record(BaseModel):
             batch_id=self.batch_id,
             instance_id=self.instance_id,
             report_id=self.report_id,
+            destination_id=self.destination_id,
             fingerprint=self.fingerprint,
             reason=self.reason,
         )

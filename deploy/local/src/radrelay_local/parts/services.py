@@ -132,6 +132,8 @@ class Services:
         values = {**self._nats_settings(), **self._auth_settings(), **self._tracing_settings()}
         if service in _USES_OBJECTS:
             values |= self._object_settings()
+        if service == "report":
+            values |= self._destination_settings()
         for key, role in database.items():
             values[key] = postgres.role_url(self._ports, self._credentials, service, role)
         return _prefixed(service, values)
@@ -154,6 +156,13 @@ class Services:
             "OBJECTS__SECRET_KEY": store.secret_key.get_secret_value(),
             "OBJECTS__BUCKET_PREFIX": store.bucket_prefix,
             "OBJECTS__SECURE": "false",
+        }
+
+    def _destination_settings(self) -> dict[str, str]:
+        """Results may be sent to whatever listens on this machine."""
+        return {
+            "DESTINATIONS__HOSTS": json.dumps([f"http://{LOOPBACK}:*"]),
+            "DESTINATIONS__SEALING": json.dumps([self._credentials.report_destination_key]),
         }
 
     def _auth_settings(self) -> dict[str, str]:

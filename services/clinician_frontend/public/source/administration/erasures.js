@@ -1,10 +1,11 @@
 /** Having a patient or a study erased. */
 
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { getErasure, requestErasure } from "../api/reports.js";
 import { html } from "../html.js";
 import { Choice } from "../parts/choice.js";
+import { Confirmation } from "../parts/confirmation.js";
 import { Failure, useAction } from "../parts/loading.js";
 import { moment } from "../parts/numbers.js";
 
@@ -17,7 +18,7 @@ export function Erasures() {
   const [reason, setReason] = useState("patient_request");
   const [which, setWhich] = useState("");
   const [asked, setAsked] = useState([]);
-  const dialog = useRef(null);
+  const [question, ask] = useState(null);
   const [field, name] = IDENTIFIERS[kind];
   const [erase, busy, error] = useAction(async () => {
     const { erasures } = await requestErasure({ kind, [field]: which.trim(), reason });
@@ -29,17 +30,14 @@ export function Erasures() {
     <p class="quiet">Removes images, reports, pictures and reviews for good, whoever sent them. It cannot be taken back.</p>
     <form class="fields" onSubmit=${(event) => {
       event.preventDefault();
-      dialog.current.showModal();
+      ask({ title: `Erase ${KINDS[kind].toLowerCase()} for good?`, text: `${name}: ${which}`, no: "Keep it", yes: "Erase for good", then: erase });
     }}>
       <${Choice} label="What" value=${kind} options=${KINDS} onChange=${setKind} />
       <label>${name} <input required value=${which} maxlength="64" autocomplete="off" onInput=${(event) => setWhich(event.target.value)} /></label>
       <${Choice} label="Why" value=${reason} options=${REASONS} onChange=${setReason} />
       <button disabled=${busy}>Erase …</button>
     </form>
-    <dialog ref=${dialog} aria-labelledby="erase-title" onClose=${() => dialog.current.returnValue === "yes" && erase()}>
-      <h2 id="erase-title">Erase ${KINDS[kind].toLowerCase()} for good?</h2><p>${name}: <code>${which}</code></p>
-      <form method="dialog" class="actions"><button value="no" autofocus>Keep it</button><button value="yes" class="danger">Erase for good</button></form>
-    </dialog>
+    <${Confirmation} question=${question} />
     <${Failure} error=${error} />
     ${asked.length > 0 && html`<ul>${asked.map((each) => html`<li>Asked for ${moment(each.requested_at)}: ${each.state === "done" ? `done, ${each.reports} reports` : "being done"}</li>`)}</ul><button onClick=${look}>See how far it is</button>`}
   </section>`;

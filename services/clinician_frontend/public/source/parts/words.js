@@ -22,6 +22,9 @@ export const FILE_STATUSES = {
   cancelled: "Cancelled",
   rejected: "Refused",
 };
+export const TOPICS = { "report.created": "New reports", "report.reviewed": "Reviews", "report.erased": "Erasures" };
+export const DELIVERY_STATES = { pending: "Waiting", delivered: "Delivered", failed: "Given up" };
+const EVENTS = { "report.created": "New report", "report.reviewed": "Review", "report.erased": "Erasure", "destination.tested": "Test" };
 
 const REASONS = {
   empty_file: "The file is empty.",
@@ -63,11 +66,25 @@ const REASONS = {
   unusable_pixel_values: "The image data hold values that are no numbers.",
   unsupported_photometric: "The image's colours are described in a way that is not read here.",
   malformed_attributes: "Something that describes the image is damaged.",
+  not_reached: "Nobody answers at the address.",
+  timeout: "No answer came in time.",
+  tls_failed: "The certificate is not accepted.",
+  broken_connection: "The connection broke.",
+  address_not_allowed: "The host's name leads to an address that nothing is sent to.",
+  destination_host_not_allowed: "The host is not allowed any more.",
+  secret_unreadable: "The secret cannot be opened: make a new one.",
+  not_sent_in_time: "It could not be sent in time.",
 };
 
 /** A reason code as a sentence. */
 export function reasonWords(code) {
   return REASONS[code] ?? code.replaceAll("_", " ");
+}
+
+/** A CloudEvents type, such as `org.radrelay.report.created.v1`, in words. */
+export function eventWords(type) {
+  const name = type.split(".").slice(2, 4).join(".");
+  return EVENTS[name] ?? name;
 }
 
 /** What a report says of its finding. */

@@ -18,6 +18,7 @@ _reports, _reviews = _TABLES["report.reports"], _TABLES["report.reviews"]
 _instances, _series = _TABLES["report.instances"], _TABLES["report.series"]
 _studies, _kinds = _TABLES["report.studies"], _TABLES["report.kinds"]
 _erasures, _marks = _TABLES["report.erasures"], _TABLES["report.erased_marks"]
+_deliveries = _TABLES["report.deliveries"]
 _leftovers = _TABLES["report.erasure_leftovers"]
 _new_mark = insert(_marks)
 _ADD_MARK = _new_mark.on_conflict_do_update(
@@ -84,7 +85,7 @@ class ErasureTransaction:
         return found
 
     async def erase(self, report_id: UUID) -> None:
-        """Remove a report, of which it is noted what is left, and every version of its review.
+        """Remove a report, of which it is noted what is left, with its reviews and what was to be sent of it.
 
         With the last report of an image the image goes, with the last image its series, and then its study.
         """
@@ -105,7 +106,8 @@ class ErasureTransaction:
         # Whoever adds to one of them waits from here on, or is seen: nothing that it holds goes with it unseen.
         for table, where in rows:
             await run(select(table.c.tenant).where(table.c.tenant == tenant, *where).with_for_update())
-        for table in (_reviews, _reports):
+        # What is on its way to destinations of it, too: whoever notes more of it waits for the row of the report.
+        for table in (_deliveries, _reviews, _reports):
             await run(delete(table).where(table.c.tenant == tenant, table.c.report_id == report_id))
         holders = (_held(_series, _studies, "study_id"), _held(_instances, _series, "series_id"))
         kept_by = (*holders, _held(_reports, _instances, "owner_id", "instance_id"))

@@ -17,6 +17,7 @@ from radrelay_shared.events import Event, ModelRef
 from radrelay_shared.messaging import durables
 from report_service.adapters import reading, summing
 from report_service.adapters.adding import ADD_REPORTS, rows_of
+from report_service.adapters.destinations import DestinationTransaction
 from report_service.adapters.erasures import ErasureTransaction
 from report_service.adapters.patients import PostgresPatients
 from report_service.adapters.reading import Shape, parameters_of, starts_of, walks_states
@@ -66,13 +67,14 @@ class PostgresReportStore:
             yield PostgresPatients(session, scope)
 
 
-class PostgresReportUnit(ChainTransaction, ReviewTransaction, ErasureTransaction):
+class PostgresReportUnit(ChainTransaction, ReviewTransaction, ErasureTransaction, DestinationTransaction):
     """One transaction."""
 
     def __init__(self, session: AsyncSession, scope: Scope) -> None:
         ChainTransaction.__init__(self, session, CHAIN)
         ReviewTransaction.__init__(self, session)
         ErasureTransaction.__init__(self, session, scope.tenant)
+        DestinationTransaction.__init__(self, session, scope.tenant)
         self._session = session
         self._scope = scope
 

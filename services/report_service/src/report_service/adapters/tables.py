@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import Dialect, ForeignKeyConstraint, SmallInteger, Text, func
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -231,12 +231,55 @@ class ErasureLeftoverRow(Base):
     erased_at: Mapped[datetime]
 
 
+class DestinationRow(Base):
+    """A place that results are sent to."""
+
+    __tablename__ = "destinations"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    destination_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    url: Mapped[str]
+    topics: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    secret_sealed: Mapped[bytes]
+    version: Mapped[int]
+    paused: Mapped[str | None]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    changed_at: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(server_default="0")
+    rests_until: Mapped[datetime | None]
+
+
+class DeliveryRow(Base):
+    """An event on its way to a destination; what it says is forgotten when it is delivered."""
+
+    __tablename__ = "deliveries"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    destination_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[str] = mapped_column(primary_key=True)
+    event_type: Mapped[str]
+    report_id: Mapped[UUID | None]
+    payload: Mapped[bytes | None]
+    state: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    last_status: Mapped[int | None] = mapped_column(SmallInteger)
+    last_reason: Mapped[str | None]
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
 class AuditRow(AuditColumns, Base):
     """A record of the audit chain."""
 
     __tablename__ = "audit"
 
     report_id: Mapped[UUID | None]
+    destination_id: Mapped[UUID | None]
 
 
 class AuditHeadRow(AuditHeadColumns, Base):

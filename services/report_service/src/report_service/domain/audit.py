@@ -35,3 +35,11 @@ class AuditAction(StrEnum):
     REPORT_ERASED = "report.erased"
     """With all that belongs to it; the record names it by our identifiers, and the patient by none."""
     ERASURE_DONE = "erasure.done"
+    DESTINATION_CREATED = "destination.created"
+    """The record names the destination by our identifier; so do those that follow."""
+    DESTINATION_CHANGED = "destination.changed"
+    DESTINATION_REMOVED = "destination.removed"
+    DESTINATION_SECRET_ROTATED = "destination.secret_rotated"  # noqa: S105  # a name, no secret
+    DESTINATION_TESTED = "destination.tested"
+    DELIVERY_REPEATED = "delivery.repeated"
+    """Somebody had a delivery tried again that was given up."""
