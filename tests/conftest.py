@@ -1,6 +1,10 @@
 """Fixtures that every kind of test may ask for."""
 
 import os
+
+# Before anything loads OpenMP: threads of two test processes that wait for each other's cores would spin on them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import signal
 from collections.abc import Iterator
 
