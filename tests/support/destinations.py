@@ -1,7 +1,6 @@
 """A tenant's destinations, as its administrator looks after them over HTTP."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -29,9 +28,7 @@ SOON: Final = DestinationSettings(
 async def failing_destination(database: Database, tenant: str) -> tuple[str, str]:
     """A destination, and the identifier of an event that was given up on the way to it."""
     scope = Scope(tenant, "boss", "tenant_admin")
-    destinations = Destinations(
-        PostgresReportStore(database), SOON.vault(), SOON.allowed(), timedelta(seconds=SOON.give_up_s)
-    )
+    destinations = Destinations(PostgresReportStore(database), SOON.vault(), SOON.allowed())
     standing, _ = await destinations.create("RIS", "http://127.0.0.1:1/", [Topic.CREATED], scope=scope)
     destination_id = standing.destination.destination_id
     delivery = await destinations.test(destination_id, scope=scope)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it has no types
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 from standardwebhooks.webhooks import Webhook
 
 from support.browser import MakeVisitor
@@ -27,6 +27,16 @@ async def leave_question(page: Page) -> None:
     await expect(dialog).to_have_count(0)
 
 
+async def leave_out_erasures(destinations: Locator, url: str) -> None:
+    """Change what the destination is told of."""
+    await destinations.get_by_role("button", name="Change Hospital RIS").click()
+    form = destinations.get_by_role("form", name="Change Hospital RIS")
+    await expect(form.get_by_label("Address")).to_have_value(url)
+    await form.get_by_label("Erasures").uncheck()
+    await form.get_by_role("button", name="Save").click()
+    await expect(form).to_have_count(0)
+
+
 async def test_a_destination_is_added_tested_paused_and_removed(chief: Page) -> None:
     destinations = chief.get_by_role("region", name="Destinations", exact=True)
     await expect(destinations).to_contain_text("Allowed hosts: http://127.0.0.1:*")
@@ -44,6 +54,8 @@ async def test_a_destination_is_added_tested_paused_and_removed(chief: Page) -> 
         await expect(destinations.get_by_text(secret)).to_have_count(0)
         row = destinations.get_by_role("row", name="Hospital RIS")
         await expect(row).to_contain_text("New reports, Erasures")
+        await leave_out_erasures(destinations, receiver.url)
+        await expect(row).not_to_contain_text("Erasures")
 
         await row.get_by_role("button", name="Send a test to Hospital RIS").click()
         deliveries = destinations.get_by_role("region", name="Deliveries to Hospital RIS")

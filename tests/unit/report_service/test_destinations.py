@@ -19,7 +19,7 @@ from report_service.settings import DestinationSettings
 from support.events import report_created, report_erased
 from support.patients import new_key
 
-PATIENCE = Patience(timedelta(seconds=10), timedelta(days=3))
+PATIENCE = Patience(timedelta(seconds=10))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from nats.js import JetStreamContext
-
 from radrelay_shared.audit.heads import HeadPublisher
 from radrelay_shared.audit.ports import ReadLog
 from radrelay_shared.audit.trail import open_trail
@@ -32,7 +30,7 @@ from report_service.adapters.postgres import CHAIN, PostgresReportStore
 from report_service.adapters.typesetting import Typesetter
 from report_service.adapters.webhooks import WebhookCarrier
 from report_service.consumer import ResultConsumer
-from report_service.delivering import Courier, note_event
+from report_service.delivering import Courier
 from report_service.destinations import Destinations
 from report_service.documents import Documents
 from report_service.domain.destinations import Patience
@@ -49,8 +47,6 @@ from report_service.reviewing import ReviewStore
 from report_service.settings import ReportSettings
 
 _TIDYING_S: Final = 15.0
-_NOTED_AT_ONCE: Final = 4
-"""Each takes a connection that persisting reports would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +96,7 @@ async def open_api(settings: ReportSettings, stack: AsyncExitStack) -> dict[str,
             frames=Frames(reports, objects, drawing, trail.reads),
             links=links,
             documents=documents,
-            destinations=Destinations(
-                reports,
-                settings.destinations.vault(),
-                settings.destinations.allowed(),
-                timedelta(seconds=settings.destinations.give_up_s),
-            ),
+            destinations=Destinations(reports, settings.destinations.vault(), settings.destinations.allowed()),
             retention=settings.retention,
         ),
         "audit": trail,
@@ -137,7 +128,7 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
     jobs = [
         consumer.run(stop),
         outbox_relay(system, js).run(stop),
-        *await _delivering(settings, stack, js, reports, stop),
+        *await _delivering(settings, stack, stop),
         every(settings.erasure.interval_s, partial(eraser.run, stop), stop, is_outage=is_outage),
         every(pace_s, partial(heads.publish, pace_s), stop, is_outage=is_outage),
     ]
@@ -148,22 +139,17 @@ async def open_worker(settings: ReportSettings, stack: AsyncExitStack, stop: asy
 
 
 async def _delivering(
-    settings: ReportSettings,
-    stack: AsyncExitStack,
-    js: JetStreamContext,
-    reports: PostgresReportStore,
-    stop: asyncio.Event,
+    settings: ReportSettings, stack: AsyncExitStack, stop: asyncio.Event
 ) -> list[Coroutine[Any, Any, None]]:
-    """The jobs that note events for destinations and send them."""
+    """The jobs that send to destinations what was noted for them."""
     chosen = settings.destinations
-    give_up_after = timedelta(seconds=chosen.give_up_s)
     # Of its own, so that nothing of this waits for connections that outbox and results need.
     queue = await stack.enter_async_context(settings.database.system(pool_size=4))
     carrier = WebhookCarrier(chosen.allowed(), chosen.vault(), timeout_s=chosen.timeout_s, at_once=chosen.max_in_flight)
     courier = Courier(
         queue=PostgresDeliveryQueue(queue),
         carrier=await stack.enter_async_context(carrier),
-        patience=Patience(timedelta(seconds=chosen.first_pause_s), give_up_after),
+        patience=Patience(timedelta(seconds=chosen.first_pause_s)),
         lease=timedelta(seconds=2 * chosen.timeout_s + 5),
         at_once=chosen.max_in_flight,
         at_once_each=chosen.max_in_flight_each,
@@ -171,12 +157,7 @@ async def _delivering(
         kept=timedelta(seconds=chosen.kept_s),
         is_outage=is_outage,
     )
-    note = partial(note_event, store=reports, give_up_after=give_up_after)
-    return [
-        Consumer(js, durables.REPORT_DESTINATIONS, note, max_in_flight=_NOTED_AT_ONCE).run(stop),
-        courier.run(stop),
-        every(_TIDYING_S, courier.tidy, stop, is_outage=is_outage),
-    ]
+    return [courier.run(stop), every(_TIDYING_S, courier.tidy, stop, is_outage=is_outage)]
 
 
 async def _patient_reading(

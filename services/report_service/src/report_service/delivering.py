@@ -1,4 +1,4 @@
-"""Bringing events to destinations: each is noted for those that want it, and then sent until it has arrived.
+"""Bringing events to destinations: what was noted with its announcement is sent until it has arrived.
 
 What is noted is a row for each event and destination, so that whoever is killed loses nothing. An event may arrive
 twice, under the same identifier: a worker may die between the answer and noting it.
@@ -9,16 +9,11 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
-from radrelay_shared.database import Scope
-from radrelay_shared.events import Event
-from radrelay_shared.messaging import Delivery as Message
-from radrelay_shared.messaging import Poison
 from report_service import metrics
 from report_service.domain.destinations import (
     Attempt,
@@ -27,8 +22,6 @@ from report_service.domain.destinations import (
     Destination,
     Patience,
     PauseReason,
-    Topic,
-    topic_of,
 )
 
 _log = logging.getLogger(__name__)
@@ -44,20 +37,6 @@ class Parcel:
     attempts: int
     """With this one."""
     expires_at: datetime
-
-
-class NotingUnit(Protocol):
-    """One transaction on a tenant's destinations."""
-
-    async def add_deliveries(self, event: Event[Any], topic: Topic, at: datetime, expires_at: datetime) -> int:
-        """Note the event for each destination that wants it, and return for how many it was not noted before."""
-
-
-class NotingStore(Protocol):
-    """Where destinations are kept."""
-
-    def transaction(self, scope: Scope) -> AbstractAsyncContextManager[NotingUnit]:
-        """Commits on normal exit, else rolls back; sees and writes only what the scope allows."""
 
 
 class DeliveryQueue(Protocol):
@@ -96,20 +75,6 @@ class Carrier(Protocol):
 
     async def send(self, parcel: Parcel) -> Attempt:
         """Try once; it ends in bounded time and raises nothing for what a destination does."""
-
-
-async def note_event(message: Message, *, store: NotingStore, give_up_after: timedelta) -> None:
-    """Note an event of `report-destinations`; returning means that it is durable.
-
-    Raises:
-        Poison: destinations are not told of such events.
-    """
-    event, now = message.event, datetime.now(UTC)
-    topic = topic_of(event.data)
-    if topic is None:
-        raise Poison("unexpected_event", f"{event.type} is for no destination")
-    async with store.transaction(Scope.service(event.tenant)) as unit:
-        await unit.add_deliveries(event, topic, now, now + give_up_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -52,7 +52,7 @@ class DestinationUnit(Protocol):
     async def remove_destination(self, destination_id: UUID) -> None:
         """Remove it, and all that is on its way to it."""
 
-    async def add_delivery(self, destination_id: UUID, event: Event[Any], at: datetime, expires_at: datetime) -> None:
+    async def add_delivery(self, destination_id: UUID, event: Event[Any]) -> None:
         """Note an event that is for this destination alone."""
 
     async def deliveries(self, destination_id: UUID, before: Position | None, limit: int) -> list[Delivery]:
@@ -61,7 +61,7 @@ class DestinationUnit(Protocol):
     async def delivery(self, destination_id: UUID, event_id: str) -> Delivery | None:
         """One of them."""
 
-    async def repeat_delivery(self, destination_id: UUID, event_id: str, at: datetime, expires_at: datetime) -> bool:
+    async def repeat_delivery(self, destination_id: UUID, event_id: str, at: datetime) -> bool:
         """Have one tried again that was given up; False where it was not."""
 
     async def audit(self, *facts: AuditFact) -> None:
@@ -101,7 +101,6 @@ class Destinations:
     vault: SecretVault
     allowed: tuple[Allowed, ...]
     """Hosts that the platform team names."""
-    give_up_after: timedelta
 
     async def list(self, *, scope: Scope) -> list[Standing]:
         """All of the tenant's."""
@@ -232,7 +231,7 @@ class Destinations:
         event = make_event(data, tenant=scope.tenant, source=SOURCE)
         async with self.store.transaction(scope) as unit:
             _check_running(await unit.lock_destination(destination_id))
-            await unit.add_delivery(destination_id, event, now, now + self.give_up_after)
+            await unit.add_delivery(destination_id, event)
             delivery = await _delivery(unit, destination_id, event.id)
             await unit.audit(_fact(destination_id, AuditAction.DESTINATION_TESTED, scope))
         return delivery
@@ -262,7 +261,7 @@ class Destinations:
         async with self.store.transaction(scope) as unit:
             _check_running(await unit.lock_destination(destination_id))
             await _delivery(unit, destination_id, event_id)
-            if not await unit.repeat_delivery(destination_id, event_id, now, now + self.give_up_after):
+            if not await unit.repeat_delivery(destination_id, event_id, now):
                 raise Conflict(code="delivery_not_failed", detail="Only what was given up is sent again.")
             delivery = await _delivery(unit, destination_id, event_id)
             await unit.audit(_fact(destination_id, AuditAction.DELIVERY_REPEATED, scope))

@@ -105,11 +105,8 @@ class DestinationSettings(BaseModel):
     max_in_flight_each: int = Field(default=4, ge=1)
     first_pause_s: float = Field(default=10.0, gt=0)
     """Until the second attempt; doubled for each further one, up to an hour."""
-    give_up_s: float = Field(default=3 * 24 * 3600.0, gt=0)
-    """For so long an event is tried."""
-    kept_s: float = Field(default=30 * 24 * 3600.0, ge=14 * 24 * 3600.0)
-    """For so long it is shown what became of an event. Not less than the stream of reports keeps events: what came
-    twice is known by it."""
+    kept_s: float = Field(default=30 * 24 * 3600.0, gt=0)
+    """For so long it is shown what became of an event."""
     poll_s: float = Field(default=1.0, gt=0)
     """How often the worker looks for what is due."""
 

@@ -173,9 +173,6 @@ INFERENCE_LANES: Final = tuple(
 )
 """Most urgent first."""
 REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),))
-REPORT_DESTINATIONS = Durable(
-    "report-destinations", REPORTS, (subject_of(ReportCreated), subject_of(ReportReviewed), subject_of(ReportErased))
-)
 INGEST_REPORTS = Durable("ingest-reports", REPORTS, (subject_of(ReportCreated),))
 INGEST_ERASURES = Durable("ingest-erasures", REPORTS, (subject_of(ErasureRequested), subject_of(ReportErased)))
 INGEST_INFERENCE = Durable("ingest-inference", INFERENCE, (subject_of(InferenceStarted), subject_of(InferenceFailed)))
@@ -186,7 +183,6 @@ DASHBOARD_REPORTS = Durable(
 DASHBOARD_FAILURES = Durable("dashboard-failures", INFERENCE, (subject_of(InferenceFailed),))
 DURABLES: Final = (
     REPORT_RESULTS,
-    REPORT_DESTINATIONS,
     INGEST_REPORTS,
     INGEST_ERASURES,
     INGEST_INFERENCE,

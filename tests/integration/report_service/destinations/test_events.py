@@ -1,25 +1,28 @@
 """Which events reach a destination, as what, and signed how."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 from functools import partial
+from uuid import UUID
 
 import pytest
 from nats.js import JetStreamContext
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from radrelay_shared.database import Scope
 from radrelay_shared.events import ReportCreated
 from radrelay_shared.messaging import Publisher, durables, subject_of
 from report_service import bootstrap
 from report_service.settings import ReportSettings
 from support.couriers import Couriers
 from support.destinations import Administrator
-from support.events import inference_completed
+from support.events import inference_completed, report_created
 from support.receivers import Received, Receiver
 from support.tenants import new_tenant
-from support.workers import until_settled, working
+from support.workers import publish_again, until_settled, working
 
 
 def is_signed(received: Received, secret: str) -> bool:
@@ -34,19 +37,18 @@ async def test_a_report_reaches_a_destination_once_as_it_was_published_and_signe
     delivering: ReportSettings, boss: Administrator, receiver: Receiver, js: JetStreamContext
 ) -> None:
     destination = await boss.create(receiver.url)
-    subject = subject_of(ReportCreated, tenant=boss.tenant)
+    result = inference_completed(tenant=boss.tenant)
     async with working(partial(bootstrap.open_worker, delivering)):
-        await Publisher(js).publish(inference_completed(tenant=boss.tenant))
+        await Publisher(js).publish(result)
         (delivery,) = await boss.until(destination, "delivered")
-        published = (await js.get_last_msg(durables.REPORTS.name, subject)).data
-        assert published is not None
         # Comes again after the broker's duplicate window.
-        await js.publish(subject, published)
-        await until_settled(js, durables.REPORT_DESTINATIONS)
+        await publish_again(js, result)
+        await until_settled(js, durables.REPORT_RESULTS)
+        published = await js.get_last_msg(durables.REPORTS.name, subject_of(ReportCreated, tenant=boss.tenant))
         await boss.test(destination)
         await boss.until(destination, "delivered", 2)
     came, _ = receiver.received
-    assert came.body == published
+    assert came.body == published.data
     assert came.headers["content-type"] == "application/cloudevents+json"
     assert came.headers["webhook-id"] == json.loads(came.body)["id"] == delivery["event_id"]
     assert is_signed(came, destination["secret"])
@@ -59,25 +61,47 @@ async def test_a_report_reaches_a_destination_once_as_it_was_published_and_signe
 async def test_who_wants_some_events_gets_no_others(
     couriers: Couriers, boss: Administrator, receiver: Receiver
 ) -> None:
-    """And nobody gets what was published before they were there, while they were paused, or of another tenant."""
+    """And nobody gets what was announced before they were there, while they were paused, or of another tenant."""
     report = await couriers.persist(boss.tenant)
-    before = await couriers.announced(boss.tenant, "report.created")
     destination = await boss.create(receiver.url, ["report.reviewed", "report.erased"])
     everything = await boss.create(receiver.url)
     paused = await boss.create(receiver.url, name="paused")
     await boss.change(paused, paused=True)
-    other = await couriers.persist(new_tenant())
-    await couriers.tell(await couriers.announced(other.tenant, "report.created"))
-    await couriers.tell(before)
+    await couriers.persist(new_tenant())
     await couriers.persist(boss.tenant)
-    await couriers.tell(await couriers.announced(boss.tenant, "report.created"))
     await couriers.review(report)
-    await couriers.tell(await couriers.announced(boss.tenant, "report.reviewed"))
     told = [
         [noted["event_type"].split(".", 2)[2] for noted in await boss.deliveries(each)]
         for each in (destination, everything, paused)
     ]
     assert told == [["report.reviewed.v1"], ["report.reviewed.v1", "report.created.v1"], []]
+
+
+async def test_a_destination_that_is_being_removed_keeps_no_report_from_being_made(
+    couriers: Couriers, boss: Administrator, receiver: Receiver
+) -> None:
+    destination = await boss.create(receiver.url)
+    async with asyncio.TaskGroup() as group:
+        async with couriers.store.transaction(Scope.service(boss.tenant)) as unit:
+            await unit.remove_destination(UUID(destination["destination_id"]))
+            persisting = group.create_task(couriers.persist(boss.tenant))
+            await couriers.until_one_waits()
+        report = await persisting
+    assert report.tenant == boss.tenant
+
+
+async def test_whoever_removes_a_destination_waits_for_what_is_being_noted_for_it(
+    couriers: Couriers, boss: Administrator, receiver: Receiver
+) -> None:
+    destination = await boss.create(receiver.url)
+    async with asyncio.TaskGroup() as group:
+        async with couriers.store.transaction(Scope.service(boss.tenant)) as unit:
+            await unit.note_for_destinations(report_created(tenant=boss.tenant))
+            removing = group.create_task(boss.remove_all())
+            await couriers.until_one_waits()
+            assert not removing.done()
+        await removing
+    assert (await boss.call("GET", f"/{destination['destination_id']}")).status_code == 404
 
 
 async def test_after_a_new_secret_the_old_one_signs_nothing(

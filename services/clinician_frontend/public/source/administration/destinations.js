@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-import { listDestinations, pauseDestination, removeDestination, rotateSecret, testDestination } from "../api/destinations.js";
+import { changeDestination, createDestination, listDestinations, removeDestination, rotateSecret, testDestination } from "../api/destinations.js";
 import { html } from "../html.js";
 import { Confirmation } from "../parts/confirmation.js";
 import { Failure, Loading, useAction, useFetched } from "../parts/loading.js";
@@ -10,7 +10,7 @@ import { count, moment } from "../parts/numbers.js";
 import { Scrolling } from "../parts/scrolling.js";
 import { TOPICS } from "../parts/words.js";
 import { Deliveries } from "./deliveries.js";
-import { NewDestination } from "./new_destination.js";
+import { DestinationForm } from "./destination_form.js";
 
 const REFRESH_MS = 3000;
 
@@ -18,6 +18,7 @@ export function Destinations() {
   const { value, error, loading, reload } = useFetched(listDestinations, []);
   const [secret, setSecret] = useState(null);
   const [shown, setShown] = useState(null);
+  const [changing, setChanging] = useState(null);
   const [question, ask] = useState(null);
   const [act, busy, actError] = useAction(async (action) => {
     try {
@@ -63,16 +64,22 @@ export function Destinations() {
         <th scope="row">${each.name}<br /><code>${each.url}</code></th><td>${each.event_types.map((topic) => TOPICS[topic] ?? topic).join(", ")}</td>
         <td><${StateBadge} destination=${each} /></td><td>${each.last_delivered_at ? moment(each.last_delivered_at) : "–"}</td>
         <td class="number">${atMost(each.pending)}</td><td class="number">${atMost(each.failed)}</td>
-        <td><div class="actions"><button disabled=${busy} onClick=${() => act(() => pauseDestination(each, !each.paused))} aria-label=${`${each.paused ? "Resume" : "Pause"} ${each.name}`}>${each.paused ? "Resume" : "Pause"}</button>
+        <td><div class="actions"><button disabled=${busy} onClick=${() => act(() => changeDestination(each, { paused: !each.paused }))} aria-label=${`${each.paused ? "Resume" : "Pause"} ${each.name}`}>${each.paused ? "Resume" : "Pause"}</button>
           <button disabled=${busy || each.paused} onClick=${() => test(each)} aria-label=${`Send a test to ${each.name}`}>Send test</button>
           <button aria-expanded=${String(shown === each.destination_id)} onClick=${() => setShown(shown === each.destination_id ? null : each.destination_id)} aria-label=${`Deliveries to ${each.name}`}>Deliveries</button>
+          <button aria-expanded=${String(changing === each.destination_id)} onClick=${() => setChanging(changing === each.destination_id ? null : each.destination_id)} aria-label=${`Change ${each.name}`}>Change</button>
           <button disabled=${busy} onClick=${() => rotate(each)} aria-label=${`New secret for ${each.name}`}>New secret …</button>
           <button disabled=${busy} onClick=${() => remove(each)} aria-label=${`Remove ${each.name}`}>Remove …</button></div></td>
       </tr>`)}</tbody></table><//>`}
     ${destinations.filter(({ destination_id }) => destination_id === shown).map((each) => html`<${Deliveries} key=${shown} destination=${each} reload=${reload} />`)}
-    ${value && html`<${NewDestination} hosts=${value.allowed_hosts} made=${(destination) => {
-      setSecret(destination);
-      reload();
+    ${value && destinations.filter(({ destination_id }) => destination_id === changing).map((each) => html`<${DestinationForm} key=${changing} hosts=${value.allowed_hosts} destination=${each} leave=${() => setChanging(null)} save=${async (wanted) => {
+      await changeDestination(each, wanted);
+      setChanging(null);
+      await reload();
+    }} />`)}
+    ${value && !changing && html`<${DestinationForm} hosts=${value.allowed_hosts} save=${async (wanted) => {
+      setSecret(await createDestination(wanted));
+      await reload();
     }} />`}
     <${Confirmation} question=${question} />
   </section>`;

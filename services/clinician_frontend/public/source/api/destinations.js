@@ -8,8 +8,8 @@ export const listDestinations = () => sendJson("reports", "/v1/destinations");
 export const createDestination = (destination) => sendJson("reports", "/v1/destinations", { method: "POST", body: destination });
 
 /** Changes name what was seen; 412 where somebody else was faster. */
-export const pauseDestination = ({ destination_id, etag }, paused) =>
-  sendJson("reports", `/v1/destinations/${destination_id}`, { method: "PATCH", body: { paused }, headers: { "If-Match": etag } });
+export const changeDestination = ({ destination_id, etag }, changes) =>
+  sendJson("reports", `/v1/destinations/${destination_id}`, { method: "PATCH", body: changes, headers: { "If-Match": etag } });
 export const removeDestination = ({ destination_id, etag }) =>
   send("reports", `/v1/destinations/${destination_id}`, { method: "DELETE", headers: { "If-Match": etag } });
 export const rotateSecret = ({ destination_id, etag }) =>

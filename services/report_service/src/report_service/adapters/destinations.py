@@ -1,18 +1,18 @@
 """Destinations on PostgreSQL: the part of a tenant's transaction that is about them."""
 
-from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, ScalarSelect, any_, delete, func, literal, select, tuple_, update
+from sqlalchemy import Row, ScalarSelect, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from radrelay_shared.events import Event, ReportErased
+from radrelay_shared.events import Event, ReportCreated, ReportReviewed
 from report_service.adapters.tables import Base
 from report_service.domain.destinations import (
+    GIVEN_UP_AFTER,
     Delivery,
     DeliveryState,
     Destination,
@@ -20,16 +20,17 @@ from report_service.domain.destinations import (
     PauseReason,
     Standing,
     Topic,
+    topic_of,
 )
 
 COUNTED_UP_TO: Final = 1000
 _TABLES = Base.metadata.tables
 _destinations, _deliveries = _TABLES["report.destinations"], _TABLES["report.deliveries"]
-_reports = _TABLES["report.reports"]
 _FIELDS = tuple(field.name for field in fields(Destination))
-_ADDED: Final = (
-    *("tenant", "destination_id", "event_id", "event_type", "report_id", "payload"),
-    *("created_at", "due_at", "expires_at"),
+_WANTING: Final = (
+    select(_destinations.c.destination_id, _destinations.c.topics)
+    .where(_destinations.c.tenant == bindparam("tenant"), _destinations.c.paused.is_(None))
+    .with_for_update(key_share=True, read=True)
 )
 _ONE: Final = (
     _deliveries.c.tenant == _destinations.c.tenant,
@@ -91,42 +92,39 @@ class DestinationTransaction:
         """Remove it, and all that is on its way to it."""
         await self._destination_session.execute(delete(_destinations).where(*self._is(destination_id)))
 
-    async def add_deliveries(self, event: Event[Any], topic: Topic, at: datetime, expires_at: datetime) -> int:
-        """Note the event for each destination that wants it, and return for how many it was not noted before.
+    async def note_for_destinations(self, *events: Event[Any]) -> None:
+        """Note the events for each destination that wants them, in the transaction that announces them.
 
-        What was published before a destination was made is not for it. Of a report that is erased nothing is noted but
-        that; whoever erases it waits for this transaction, and then finds what it noted.
+        No destination is removed before it ends.
         """
-        report_id = None if isinstance(event.data, ReportErased) else event.data.report_id
-        wanting = select(
-            _destinations.c.tenant, _destinations.c.destination_id, *_literals(event, report_id, at, expires_at)
-        ).where(
-            _destinations.c.tenant == self._destination_tenant,
-            _destinations.c.paused.is_(None),
-            _destinations.c.created_at <= event.time,
-            literal(topic.value) == any_(_destinations.c.topics),
-        )
-        if report_id is not None:
-            of_report = (_reports.c.tenant == self._destination_tenant, _reports.c.report_id == report_id)
-            standing = select(_reports.c.report_id).where(*of_report).with_for_update(key_share=True, read=True)
-            wanting = wanting.join(standing.cte("standing"), literal(value=True))
-        statement = insert(_deliveries).from_select(_ADDED, wanting).on_conflict_do_nothing()
-        noted = await self._destination_session.execute(statement.returning(_deliveries.c.destination_id))
-        return len(noted.all())
+        wanting = (await self._destination_session.execute(_WANTING, {"tenant": self._destination_tenant})).all()
+        deliveries = [
+            self._delivery(each.destination_id, event)
+            for each in wanting
+            for event in events
+            if topic_of(event.data) in each.topics
+        ]
+        if deliveries:
+            await self._destination_session.execute(insert(_deliveries), deliveries)
 
-    async def add_delivery(self, destination_id: UUID, event: Event[Any], at: datetime, expires_at: datetime) -> None:
+    async def add_delivery(self, destination_id: UUID, event: Event[Any]) -> None:
         """Note an event that is for this destination alone."""
-        values = {
+        await self._destination_session.execute(insert(_deliveries), [self._delivery(destination_id, event)])
+
+    def _delivery(self, destination_id: UUID, event: Event[Any]) -> dict[str, Any]:
+        """Its row. What is told of an erased report is kept when that is erased; nothing else of it is."""
+        now = datetime.now(UTC)
+        return {
             "tenant": self._destination_tenant,
             "destination_id": destination_id,
             "event_id": event.id,
             "event_type": event.type,
+            "report_id": event.data.report_id if isinstance(event.data, ReportCreated | ReportReviewed) else None,
             "payload": event.to_json(),
-            "created_at": at,
-            "due_at": at,
-            "expires_at": expires_at,
+            "created_at": now,
+            "due_at": now,
+            "expires_at": now + GIVEN_UP_AFTER,
         }
-        await self._destination_session.execute(insert(_deliveries).values(values))
 
     async def deliveries(self, destination_id: UUID, before: tuple[datetime, str] | None, limit: int) -> list[Delivery]:
         """What was noted for a destination, the newest first: at most `limit` of those before that one."""
@@ -143,12 +141,12 @@ class DestinationTransaction:
         row = (await self._destination_session.execute(query)).one_or_none()
         return None if row is None else _delivery(row)
 
-    async def repeat_delivery(self, destination_id: UUID, event_id: str, at: datetime, expires_at: datetime) -> bool:
+    async def repeat_delivery(self, destination_id: UUID, event_id: str, at: datetime) -> bool:
         """Have one tried again that was given up; False where it was not."""
         given_up = (_deliveries.c.event_id == event_id, _deliveries.c.state == DeliveryState.FAILED.value)
         statement = update(_deliveries).where(*self._of(destination_id), *given_up)
         statement = statement.values(
-            state=DeliveryState.PENDING.value, attempts=0, due_at=at, expires_at=expires_at, settled_at=None
+            state=DeliveryState.PENDING.value, attempts=0, due_at=at, expires_at=at + GIVEN_UP_AFTER, settled_at=None
         )
         again = await self._destination_session.execute(statement.returning(_deliveries.c.event_id))
         return again.first() is not None
@@ -190,8 +188,3 @@ def _delivery(row: Row[Any]) -> Delivery:
     columns = row._mapping  # as above
     values = {field.name: columns[field.name] for field in fields(Delivery)}
     return Delivery(**values | {"state": DeliveryState(columns["state"])})
-
-
-def _literals(event: Event[Any], report_id: UUID | None, at: datetime, expires_at: datetime) -> Sequence[Any]:
-    given = (event.id, event.type, report_id, event.to_json(), at, at, expires_at)
-    return [literal(value, _deliveries.c[name].type) for name, value in zip(_ADDED[2:], given, strict=True)]

@@ -106,7 +106,7 @@ class ErasureTransaction:
         # Whoever adds to one of them waits from here on, or is seen: nothing that it holds goes with it unseen.
         for table, where in rows:
             await run(select(table.c.tenant).where(table.c.tenant == tenant, *where).with_for_update())
-        # What is on its way to destinations of it, too: whoever notes more of it waits for the row of the report.
+        # What is on its way to destinations of it, too: whoever tells more of it has locked the row of the report.
         for table in (_deliveries, _reviews, _reports):
             await run(delete(table).where(table.c.tenant == tenant, table.c.report_id == report_id))
         holders = (_held(_series, _studies, "study_id"), _held(_instances, _series, "series_id"))

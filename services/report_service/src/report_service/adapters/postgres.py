@@ -90,8 +90,9 @@ class PostgresReportUnit(ChainTransaction, ReviewTransaction, ErasureTransaction
         return set((await self._session.execute(ADD_REPORTS, parameters)).scalars())
 
     async def announce(self, *events: Event[Any], traceparents: Sequence[str | None] | None = None) -> None:
-        """Put the events in the outbox, each with its trace, or that of now."""
+        """Put the events in the outbox, each with its trace, or that of now, and note them for destinations."""
         await enqueue(self._session, OutboxRow, *events, traceparents=traceparents)
+        await self.note_for_destinations(*events)
 
     async def find(self, report_id: UUID) -> Report | None:
         """The report, or None where the scope has none of that identifier."""

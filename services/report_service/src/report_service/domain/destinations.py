@@ -13,6 +13,8 @@ from pydantic import AwareDatetime
 from radrelay_shared.events import EventData
 
 MOST_A_TENANT: Final = 50
+GIVEN_UP_AFTER: Final = timedelta(days=3)
+"""For so long an event is tried, and again for so long where somebody wants it sent once more."""
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 _LONGEST_REST: Final = timedelta(minutes=5)
 _LONGEST_ASKED_FOR: Final = timedelta(days=1)
@@ -148,10 +150,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long it is tried, and with what pauses."""
+    """With what pauses it is tried."""
 
     first_pause: timedelta
-    give_up_after: timedelta
 
     def pause_after(self, attempts: int, asked_for: timedelta | None) -> timedelta:
         """Until a delivery is tried again that was tried so often: doubled each time, with jitter on its upper half."""
