@@ -65,11 +65,11 @@ class OpenVinoRuntime:
         self._streams = min(cores, _MAX_STREAMS)
         if self._streams > 1:
             compiled = _compile(network, precision, cores=cores, streams=self._streams)
-            self._queue = network.openvino.AsyncInferQueue(compiled, self._streams)
+            self._requests = [compiled.create_infer_request() for _ in range(self._streams)]
             if not self._streams_agree(network.shape_cyx):
                 _log.warning("images take turns: in streams their last bits differ", extra={"runtime": name})
                 self._streams = 1
-                del self._queue
+                del self._requests
 
     @property
     def name(self) -> RuntimeName:
@@ -96,17 +96,16 @@ class OpenVinoRuntime:
         return results[0], results[1]
 
     def _infer_in_streams(self, images_ncyx: npt.NDArray[np.uint8]) -> list[_Outputs]:
-        outputs: dict[int, _Outputs] = {}
-
-        def keep(request: Any, place: int) -> None:
-            logits_n, cams_nyx = (request.get_output_tensor(index).data.copy() for index in (0, 1))
-            outputs[place] = logits_n, cams_nyx
-
-        self._queue.set_callback(keep)
+        # Not OpenVINO's queue: its threads take Python's lock to forget a callback, after the last result is there.
+        # Whoever drops the network then holds that lock and waits for those threads: both for ever.
+        outputs: list[_Outputs] = []
         for place, image_cyx in enumerate(images_ncyx):
-            self._queue.start_async([image_cyx[np.newaxis]], place)
-        self._queue.wait_all()
-        return [outputs[place] for place in range(len(images_ncyx))]
+            request = self._requests[place % self._streams]
+            if place >= self._streams:
+                outputs.append(_outputs_of(request))
+            request.start_async([image_cyx[np.newaxis]])
+        rest = range(len(outputs), len(images_ncyx))
+        return outputs + [_outputs_of(self._requests[place % self._streams]) for place in rest]
 
     def _streams_agree(self, shape_cyx: tuple[int, int, int]) -> bool:
         noise_ncyx = np.random.default_rng(0).integers(0, 256, (self._streams, *shape_cyx), np.uint8)
@@ -117,6 +116,13 @@ class OpenVinoRuntime:
             for pair in zip(alone, together, strict=True)
             for one, other in zip(*pair, strict=True)
         )
+
+
+def _outputs_of(request: Any) -> _Outputs:
+    """What a request computed that was started; waits for it."""
+    request.wait()
+    logits_n, cams_nyx = (request.get_output_tensor(index).data.copy() for index in (0, 1))
+    return logits_n, cams_nyx
 
 
 class _Graph(nn.Module):
