@@ -132,8 +132,9 @@ async def world(app: FastAPI, database: Database, objects: S3ObjectStore) -> Asy
 def test_every_route_has_a_case(app: FastAPI) -> None:
     routes = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
     # What a trail shows, and to whom, is tested for every service in tests/integration/audit; who erases, in
-    # test_erasure; what is told of how long reports are kept, which names none, in test_retention.
-    elsewhere = ("/v1/audit", "/v1/erasures", "/v1/retention")
+    # test_erasure; what is told of how long reports are kept, which names none, in test_retention; destinations, which
+    # show no report, in destinations and in the matrix of tests/integration/authorization.
+    elsewhere = ("/v1/audit", "/v1/erasures", "/v1/retention", "/v1/destinations")
     routes -= {("get", "/v1/reports/{report_id}/links/{link}")}  # in test_links
     assert {(method, path) for method, path in routes if not path.startswith(elsewhere)} == set(CASES)
 
