@@ -71,12 +71,15 @@ def choose_ports(
         StackError: no free port was found.
     """
     chosen = {name: port for name, port in recorded.items() if name.split(".")[0] in running}
+    # Next to each other: stacks that start in the same moment seldom choose the same place, often one port of many.
+    start = random.randrange(len(_FREE_RANGE))  # noqa: S311  # a place to begin, not a secret
+    free = [*_FREE_RANGE[start:], *_FREE_RANGE[:start]][:_ATTEMPTS]
     for name, port in usual.items():
         if name in chosen:
             continue
         candidates = [recorded[name]] if name in recorded else []
         candidates += [port] if prefer_usual else []
-        candidates += random.sample(_FREE_RANGE, _ATTEMPTS)
+        candidates += free
         taken = set(chosen.values())
         found = next((candidate for candidate in candidates if candidate not in taken and is_free(candidate)), None)
         if found is None:
