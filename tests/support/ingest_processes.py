@@ -1,4 +1,4 @@
-"""The ingest commands as they are run in production: settings from the environment only."""
+"""Commands of services as they are run in production: settings from the environment only."""
 
 import asyncio
 import os
@@ -11,27 +11,33 @@ from pathlib import Path
 import httpx
 
 from ingest_service.settings import IngestSettings
+from report_service.settings import ReportSettings
 
 
-def environment_of(settings: IngestSettings, spool_dir: Path) -> dict[str, str]:
-    """The environment that says the same as these settings, with a spool of its own."""
-    database = settings.database
-    assert database.system_url is not None
-    assert database.owner_url is not None
-    values = {
+def values_of(settings: IngestSettings | ReportSettings) -> dict[str, str]:
+    """What says where the servers are that every process of a service needs; a service's prefix belongs before it."""
+    assert settings.database.system_url is not None
+    return {
         "NATS__URL": settings.nats.url,
         "OBJECTS__ENDPOINT": settings.objects.endpoint,
         "OBJECTS__ACCESS_KEY": settings.objects.access_key,
         "OBJECTS__SECRET_KEY": settings.objects.secret_key.get_secret_value(),
         "OBJECTS__BUCKET_PREFIX": settings.objects.bucket_prefix,
         "OBJECTS__SECURE": "false",
-        "DATABASE__APP_URL": database.app_url.get_secret_value(),
-        "DATABASE__SYSTEM_URL": database.system_url.get_secret_value(),
-        "DATABASE__OWNER_URL": database.owner_url.get_secret_value(),
+        "DATABASE__APP_URL": settings.database.app_url.get_secret_value(),
+        "DATABASE__SYSTEM_URL": settings.database.system_url.get_secret_value(),
         "AUTH__ISSUER": settings.auth.issuer,
         "AUTH__JWKS_URL": settings.auth.jwks_url,
-        "UPLOAD__SPOOL_DIR": str(spool_dir),
         "HEALTH_HOST": "127.0.0.1",
+    }
+
+
+def environment_of(settings: IngestSettings, spool_dir: Path) -> dict[str, str]:
+    """The environment that says the same as these settings, with a spool of its own."""
+    assert settings.database.owner_url is not None
+    values = values_of(settings) | {
+        "DATABASE__OWNER_URL": settings.database.owner_url.get_secret_value(),
+        "UPLOAD__SPOOL_DIR": str(spool_dir),
     }
     return {f"RADRELAY_INGEST_{name}": value for name, value in values.items()}
 

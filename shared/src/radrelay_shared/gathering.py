@@ -5,17 +5,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from opentelemetry.trace import SpanContext, get_current_span
 
-from radrelay_shared.observability import get_tracer, place_of_work_for
+from radrelay_shared.observability import get_tracer, work_for
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_SIZE: Final = "radrelay.round.size"
 _tracer = get_tracer(__name__)
 
 
@@ -46,7 +45,7 @@ class Gathering(Generic[KeyT, ItemT, ResultT]):
         Args:
             work: takes from one to `at_once` items.
             at_once: the size of the largest round.
-            name: of the span of a round, which belongs where `place_of_work_for` says.
+            name: of the span of a round, which belongs where `work_for` says.
         """
         self._name = name
         self._work = work
@@ -94,9 +93,7 @@ class Gathering(Generic[KeyT, ItemT, ResultT]):
 
     async def _round(self, key: KeyT, together: Sequence["_Waiting[ItemT, ResultT]"]) -> Sequence[ResultT | Exception]:
         # Not below the span of whoever came first, which the task of the rounds was begun in.
-        place, links = place_of_work_for([each.span for each in together])
-        with _tracer.start_as_current_span(self._name, context=place, links=links) as span:
-            span.set_attribute(_SIZE, len(together))
+        with work_for([each.span for each in together], _tracer, self._name) as span:
             try:
                 return await self._work(key, [each.item for each in together])
             except Exception as error:  # noqa: BLE001  # raised by everybody who waits for this round

@@ -1,7 +1,6 @@
 """Running a worker process: health and metrics on a port of its own, signals that drain, a crash that shows."""
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -71,8 +70,6 @@ async def _serve(name: str, host: str, port: int, start: Start) -> None:
             health = group.create_task(server.serve())
             running = [group.create_task(job) for job in jobs]
             _log.info("worker started", extra={"worker": name})
-            # What was imported and opened stays for ever: the collector need not look at it again and again.
-            gc.freeze()
             await asyncio.gather(*running)
             server.should_exit = True
             await health

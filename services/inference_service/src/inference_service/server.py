@@ -30,7 +30,7 @@ from inference_service.engine.choice import RuntimeRefused
 from inference_service.engine.screening import ImageFault, ImageScore, ScreeningEngine, verify_start
 from inference_service.serving_metrics import BATCH_IMAGES, BATCH_S, COLD_START_S
 from inference_service.settings import BatchingSettings, ServerSettings
-from radrelay_shared.observability import configure, get_tracer, place_of_work_for, use_stable_http_conventions
+from radrelay_shared.observability import configure, get_tracer, use_stable_http_conventions, work_for
 
 _BATCHING: Final = BatchingSettings()
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -168,9 +168,7 @@ def _screen_batch(
     engine: ScreeningEngine, images: Sequence[Submission]
 ) -> tuple[Sequence[ImageScore | ImageFault], float]:
     """The outcomes, and how long they took."""
-    place, links = place_of_work_for([image.span for image in images])
-    with _tracer.start_as_current_span("screen batch", context=place, links=links) as span:
-        span.set_attribute("radrelay.batch.size", len(images))
+    with work_for([image.span for image in images], _tracer, "screen batch", size="radrelay.batch.size"):
         started = perf_counter()
         outcomes = engine.screen([image.image_cyx for image in images])
         batch_s = perf_counter() - started

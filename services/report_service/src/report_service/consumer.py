@@ -9,13 +9,12 @@ from typing import Final
 
 from radrelay_shared.events import InferenceCompleted
 from radrelay_shared.messaging import Delivery, Poison, Together
-from radrelay_shared.observability import get_tracer, place_of_work_for, traceparent_of
+from radrelay_shared.observability import get_tracer, traceparent_of, work_for
 from report_service import metrics
 from report_service.domain.report import ImpossibleResult, Report
 from report_service.handlers import Persisted, ReportStore, persist_reports
 
 _AT_ONCE: Final = 256
-_SIZE: Final = "radrelay.round.size"
 _tracer = get_tracer(__name__)
 
 
@@ -52,9 +51,7 @@ class ResultConsumer:
 
     async def _round(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None]:
         """Persist results of one tenant."""
-        place, links = place_of_work_for([each.span for each in deliveries])
-        with _tracer.start_as_current_span("persist reports", context=place, links=links) as span:
-            span.set_attribute(_SIZE, len(deliveries))
+        with work_for([each.span for each in deliveries], _tracer, "persist reports") as span:
             try:
                 persisted = await self._persist(
                     deliveries[0].tenant,

@@ -12,10 +12,10 @@ from radrelay_shared.observability.tracing import (
     current_traceparent,
     get_tracer,
     links_to,
-    place_of_work_for,
     span_context_of,
     traceparent_of,
     use_stable_http_conventions,
+    work_for,
 )
 
 OTHER_TENANTS: Final = "other"
@@ -50,8 +50,8 @@ __all__ = [
     "current_traceparent",
     "get_tracer",
     "links_to",
-    "place_of_work_for",
     "span_context_of",
     "traceparent_of",
     "use_stable_http_conventions",
+    "work_for",
 ]

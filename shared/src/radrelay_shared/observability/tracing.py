@@ -5,7 +5,8 @@ Those of messaging are still in development there: another version may change th
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
 
@@ -25,13 +26,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.semconv.schemas import Schemas
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Tracer
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from radrelay_shared.observability.redaction import RedactingExporter
 
 SCHEMA_URL: Final = Schemas.V1_44_0.value
 NAMESPACE: Final = "radrelay"
+ROUND_SIZE: Final = "radrelay.round.size"
 TRACEPARENT: Final = "traceparent"
 """The header that names a span (W3C Trace Context, section 3.2)."""
 
@@ -97,12 +99,19 @@ def links_to(spans: Iterable[SpanContext]) -> Sequence[Link]:
     return [Link(span) for span in spans if span.is_valid]
 
 
-def place_of_work_for(spans: Sequence[SpanContext]) -> tuple[Context, Sequence[Link]]:
-    """Where work that is done for several at once belongs: in a trace of its own, linked to each; for one, below it."""
+@contextmanager
+def work_for(spans: Sequence[SpanContext], tracer: Tracer, name: str, size: str = ROUND_SIZE) -> Iterator[Span]:
+    """The span of work that is done for several at once: in a trace of its own, linked to each; for one, below it.
+
+    It is the span of now in the block. `size` is the attribute that says of how many it is.
+    """
     real = [span for span in spans if span.is_valid]
-    if len(real) == 1:
-        return trace.set_span_in_context(NonRecordingSpan(real[0]), Context()), ()
-    return Context(), links_to(real)
+    is_alone = len(real) == 1
+    place = trace.set_span_in_context(NonRecordingSpan(real[0]), Context()) if is_alone else Context()
+    links = () if is_alone else links_to(real)
+    with tracer.start_as_current_span(name, context=place, links=links) as span:
+        span.set_attribute(size, len(spans))
+        yield span
 
 
 def use_stable_http_conventions() -> None:

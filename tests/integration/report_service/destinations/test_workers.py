@@ -9,26 +9,14 @@ from report_service.settings import ReportSettings
 from support.containers import free_port
 from support.couriers import Couriers
 from support.destinations import Administrator
-from support.ingest_processes import running
+from support.ingest_processes import running, values_of
 from support.receivers import Answer, Receiver, receiving_events
 
 
 def worker_environment(settings: ReportSettings, *, timeout_s: float) -> dict[str, str]:
     """What a worker process reads that does as these settings say."""
-    database, chosen = settings.database, settings.destinations
-    assert database.system_url is not None
-    values = {
-        "NATS__URL": settings.nats.url,
-        "OBJECTS__ENDPOINT": settings.objects.endpoint,
-        "OBJECTS__ACCESS_KEY": settings.objects.access_key,
-        "OBJECTS__SECRET_KEY": settings.objects.secret_key.get_secret_value(),
-        "OBJECTS__BUCKET_PREFIX": settings.objects.bucket_prefix,
-        "OBJECTS__SECURE": "false",
-        "DATABASE__APP_URL": database.app_url.get_secret_value(),
-        "DATABASE__SYSTEM_URL": database.system_url.get_secret_value(),
-        "AUTH__ISSUER": settings.auth.issuer,
-        "AUTH__JWKS_URL": settings.auth.jwks_url,
-        "HEALTH_HOST": "127.0.0.1",
+    chosen = settings.destinations
+    values = values_of(settings) | {
         "HEALTH_PORT": str(free_port()),
         "DESTINATIONS__HOSTS": json.dumps(chosen.hosts),
         "DESTINATIONS__SEALING": json.dumps([each.get_secret_value() for each in chosen.sealing]),

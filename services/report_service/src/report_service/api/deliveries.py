@@ -1,8 +1,5 @@
 """The routes of what is on its way to a destination."""
 
-import base64
-import binascii
-import json
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -12,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from radrelay_shared.auth import CurrentPrincipal
 from radrelay_shared.database import Scope
-from radrelay_shared.http import BadRequest, problems
+from radrelay_shared.http import problems
+from report_service.api import cursor as cursors
 from report_service.api.destinations import destinations_of
 from report_service.destinations import Position
 from report_service.domain.destinations import Delivery, DeliveryState
@@ -69,11 +67,11 @@ async def list_deliveries(
 ) -> DeliveriesOut:
     """Deliveries to a destination, while they are kept."""
     destinations = destinations_of(request, principal)
-    before = None if cursor is None else _position_of(cursor)
+    before = None if cursor is None else cursors.read(cursor, _position)
     page = await destinations.deliveries(destination_id, before=before, limit=limit, scope=Scope.of(principal))
     return DeliveriesOut(
         deliveries=[DeliveryOut.of(each) for each in page.deliveries],
-        next_cursor=None if page.next_before is None else _cursor_of(page.next_before),
+        next_cursor=page.next_before and cursors.written(page.next_before[0].isoformat(), page.next_before[1]),
     )
 
 
@@ -107,19 +105,7 @@ async def redeliver(
     return DeliveryOut.of(await destinations.repeat(destination_id, event_id, scope=Scope.of(principal)))
 
 
-def _cursor_of(position: Position) -> str:
-    created_at, event_id = position
-    return base64.urlsafe_b64encode(json.dumps([created_at.isoformat(), event_id]).encode()).decode().rstrip("=")
-
-
-def _position_of(cursor: str) -> Position:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        created_at, event_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        position = datetime.fromisoformat(created_at), str(event_id)
-        aware = position[0].tzinfo is not None and "\0" not in position[1]
-    except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError):
-        aware = False
-    if not aware:
-        raise BadRequest(code="invalid_cursor", detail="`cursor` must be a `next_cursor` of this list.")
-    return position
+def _position(created_at: str, event_id: str) -> Position:
+    if "\0" in event_id:
+        raise ValueError("no event is called so")
+    return cursors.moment(created_at), event_id
