@@ -53,9 +53,10 @@ up: setup ## Start the embedded stack and leave it running
 down: setup ## Stop the embedded stack; its data stays
 	@$(BIN)/radrelay down
 
-# Each process has servers of its own; end-to-end tests come first, since they are the longest.
+# Each process has servers of its own; end-to-end tests come first, since they are the longest. A process that a test
+# hung or crashed ends the run: a new one would begin with the same test.
 test: setup browser promtool ## Run every test on the embedded stack, in as many processes as JOBS says (2)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 browser: ## Install Chromium for the tests of the frontend, on Debian as root; elsewhere they are skipped without one
 	@deploy/local/install-chromium
@@ -66,10 +67,10 @@ promtool: setup ## Get promtool for the tests of the alert rules, on Debian; els
 # Testcontainers' own helper image removes what a killed run leaves; without it, whoever kills a run does.
 test-containers: setup ## Run the integration tests on servers in containers (NATS_IMAGE=, MINIO_IMAGE=, POSTGRES_IMAGE= name others than those of deploy/compose)
 	TESTCONTAINERS_RYUK_DISABLED=true $(BIN)/python -m pytest tests/integration --servers containers \
-	  --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	  --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test-api: setup ## Try the HTTP APIs against their OpenAPI documents for longer than make test does (EXAMPLES=200 requests an operation)
-	$(BIN)/python -m pytest tests/integration --api-examples $(EXAMPLES) -k test_contract
+	$(BIN)/python -m pytest tests/integration --api-examples $(EXAMPLES) -k test_contract -o faulthandler_timeout=0
 
 fuzz: setup ## Send FILES=20000 mutated files (SEED=1) through intake and decoders, and say what became of them
 	PYTHONPATH=tests $(BIN)/python -m fuzz --files $(FILES) --seed $(SEED)
