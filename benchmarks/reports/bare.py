@@ -15,7 +15,7 @@ from report_service.adapters.adding import rows_of
 from report_service.adapters.tables import Base
 from report_service.domain.report import report_from_result
 
-AT_ONCE: Final = 128
+AT_ONCE: Final = 256
 """Reports in a transaction, as many as the worker puts in one at most."""
 Statements = list[tuple[str, list[Any]]]
 """Of one transaction, each with its parameters."""
@@ -33,13 +33,13 @@ def transactions_of(tenant: str, results: Sequence[Event[InferenceCompleted]]) -
     return [_statements(rows_of(tenant, group)) for group in groups]
 
 
-async def insert(admin_url: str, transactions: Sequence[Sequence[Statements]]) -> float:
-    """Insert each tenant's rows over a connection of its own, all side by side; return how many seconds it took."""
-    connections = [await asyncpg.connect(admin_url) for _ in transactions]
+async def insert(admin_url: str, writers: Sequence[Sequence[Statements]]) -> float:
+    """Insert each writer's transactions over a connection of its own, all side by side; return the seconds it took."""
+    connections = [await asyncpg.connect(admin_url) for _ in writers]
     try:
         started = perf_counter()
         async with asyncio.TaskGroup() as group:
-            for connection, own in zip(connections, transactions, strict=True):
+            for connection, own in zip(connections, writers, strict=True):
                 group.create_task(_insert(connection, own))
         return perf_counter() - started
     finally:

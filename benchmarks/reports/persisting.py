@@ -4,7 +4,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from statistics import median
 from time import perf_counter
 from typing import Final
@@ -47,32 +49,52 @@ class Round:
     """Processor time of one report, by process."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The rounds of each way with the results of so many tenants."""
+
+    tenants: int
+    worker: list[Round] = field(default_factory=list)
+    one_connection: list[Round] = field(default_factory=list)
+    a_connection_each: list[Round] = field(default_factory=list)
+    """A connection for each of several tenants; with one that is the same as above."""
+
+
 async def measure_persisting(
     stack: WorkerStack, *, rounds: int, reports: int, say: Say
 ) -> tuple[list[Figure], list[Table]]:
     """Bare inserts and the worker in turn, the results of one tenant and of several."""
-    inserted: dict[int, list[Round]] = {tenants: [] for tenants in TENANTS}
-    persisted: dict[int, list[Round]] = {tenants: [] for tenants in TENANTS}
+    compared = [Compared(tenants) for tenants in TENANTS]
     async with connect(NatsSettings(url=stack.nats_url), name="benchmark") as client:
         for number in range(rounds + 1):
             say(f"results to reports, round {number} of {rounds}" if number else "a first round, to warm up")
-            for tenants in TENANTS:
-                bare = await _insert(stack, _results(reports, tenants))
-                worker = await _persist(stack, client, _results(reports, tenants))
-                if number:
-                    inserted[tenants].append(bare)
-                    persisted[tenants].append(worker)
+            for each in compared:
+                await _round_of(each if number else Compared(each.tenants), stack, client, reports)
+    figures = [figure for each in compared for figure in _figures(each)]
+    return figures, [_table(compared)]
+
+
+async def _round_of(compared: Compared, stack: WorkerStack, client: Client, reports: int) -> None:
+    """One round of each way, added to those before."""
+    results = partial(_results, reports, compared.tenants)
+    compared.one_connection.append(await _insert(stack, results(), side_by_side=False))
+    compared.worker.append(await _persist(stack, client, results()))
+    if compared.tenants > 1:
+        compared.a_connection_each.append(await _insert(stack, results(), side_by_side=True))
+
+
+def _figures(compared: Compared) -> list[Figure]:
+    persisted = [each.reports_per_s for each in compared.worker]
+    announced = [each.announced_per_s for each in compared.worker]
+    named, bare = _named(compared.tenants), compared.one_connection
     figures = [
-        _ratio(
-            f"Reports {what} by the worker against bare inserts, {_named(tenants)}", rates, inserted[tenants], target
-        )
-        for tenants in TENANTS
-        for what, rates, target in (
-            ("persisted", [each.reports_per_s for each in persisted[tenants]], _AT_LEAST),
-            ("persisted and announced", [each.announced_per_s for each in persisted[tenants]], None),
-        )
+        _ratio(f"Reports persisted by the worker against bare inserts, {named}", persisted, bare, _AT_LEAST),
+        _ratio(f"Reports persisted and announced against bare inserts, {named}", announced, bare, None),
     ]
-    return figures, [_table(inserted, persisted)]
+    if compared.a_connection_each:
+        what = f"Reports persisted by the worker against bare inserts over {compared.tenants} connections, {named}"
+        figures.append(_ratio(what, persisted, compared.a_connection_each, None))
+    return figures
 
 
 def _ratio(what: str, rates: Sequence[float], inserted: Sequence[Round], at_least: float | None) -> Figure:
@@ -85,10 +107,11 @@ def _results(reports: int, tenants: int) -> Results:
     return {name: results_of(name, reports // tenants) for name in names}
 
 
-async def _insert(stack: WorkerStack, results: Results) -> Round:
+async def _insert(stack: WorkerStack, results: Results, *, side_by_side: bool) -> Round:
     transactions = [transactions_of(tenant, each) for tenant, each in results.items()]
+    writers = transactions if side_by_side else [list(chain.from_iterable(transactions))]
     before = _cpu_seconds(stack)
-    took_s = await insert(stack.database_admin_url, transactions)
+    took_s = await insert(stack.database_admin_url, writers)
     return await _round(stack, results, before, took_s, took_s)
 
 
@@ -171,11 +194,16 @@ def _cpu_seconds(stack: WorkerStack) -> dict[str, float]:
     return {name: family_seconds(pid) for name, pid in parts.items() if pid is not None}
 
 
-def _table(inserted: dict[int, list[Round]], persisted: dict[int, list[Round]]) -> Table:
+def _table(compared: Sequence[Compared]) -> Table:
     rows = [
-        (f"{way}, {_named(tenants)}", runs[tenants])
-        for tenants in TENANTS
-        for way, runs in (("worker", persisted), ("bare inserts", inserted))
+        (f"{way}, {_named(each.tenants)}", runs)
+        for each in compared
+        for way, runs in (
+            ("worker", each.worker),
+            ("bare inserts", each.one_connection),
+            (f"bare inserts over {each.tenants} connections", each.a_connection_each),
+        )
+        if runs
     ]
     parts = tuple(rows[0][1][0].cpu_ms)
     return Table(

@@ -11,7 +11,7 @@ from report_service.domain.report import report_from_result
 from support.databases import migrated, new_database
 from support.stack import Infrastructure
 
-RESULTS = 150
+RESULTS = 300
 
 
 async def test_bare_inserts_leave_the_reports_that_the_store_reads(infra: Infrastructure) -> None:
