@@ -4,8 +4,10 @@ import importlib
 import logging
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -65,11 +67,16 @@ class OpenVinoRuntime:
         self._streams = min(cores, _MAX_STREAMS)
         if self._streams > 1:
             compiled = _compile(network, precision, cores=cores, streams=self._streams)
-            self._requests = [compiled.create_infer_request() for _ in range(self._streams)]
+            # Not OpenVINO's own queue: its threads take Python's lock to forget a callback, after the last result is
+            # there. Whoever drops the network then holds that lock and waits for those threads: both for ever.
+            self._threads = ThreadPoolExecutor(self._streams, "openvino")
+            self._idle: SimpleQueue[Any] = SimpleQueue()
+            for _ in range(self._streams):
+                self._idle.put(compiled.create_infer_request())
             if not self._streams_agree(network.shape_cyx):
                 _log.warning("images take turns: in streams their last bits differ", extra={"runtime": name})
                 self._streams = 1
-                del self._requests
+                del self._threads, self._idle
 
     @property
     def name(self) -> RuntimeName:
@@ -85,31 +92,25 @@ class OpenVinoRuntime:
         """Expand, normalise and run a batch; see `Runtime`."""
         in_streams = len(batch_ncyx) // self._streams * self._streams if self._streams > 1 else 0
         outputs = self._infer_in_streams(batch_ncyx[:in_streams]) if in_streams else []
-        outputs += [self._infer_alone(image_cyx) for image_cyx in batch_ncyx[in_streams:]]
+        outputs += [_infer(self._request, image_cyx) for image_cyx in batch_ncyx[in_streams:]]
         return RuntimeOutput(
             np.concatenate([logits_n for logits_n, _ in outputs]),
             np.concatenate([cams_nyx for _, cams_nyx in outputs]),
         )
 
-    def _infer_alone(self, image_cyx: npt.NDArray[np.uint8]) -> _Outputs:
-        results = self._request.infer([image_cyx[np.newaxis]])  # in and out, OpenVINO copies
-        return results[0], results[1]
-
     def _infer_in_streams(self, images_ncyx: npt.NDArray[np.uint8]) -> list[_Outputs]:
-        # Not OpenVINO's queue: its threads take Python's lock to forget a callback, after the last result is there.
-        # Whoever drops the network then holds that lock and waits for those threads: both for ever.
-        outputs: list[_Outputs] = []
-        for place, image_cyx in enumerate(images_ncyx):
-            request = self._requests[place % self._streams]
-            if place >= self._streams:
-                outputs.append(_outputs_of(request))
-            request.start_async([image_cyx[np.newaxis]])
-        rest = range(len(outputs), len(images_ncyx))
-        return outputs + [_outputs_of(self._requests[place % self._streams]) for place in rest]
+        return list(self._threads.map(self._infer_in_a_stream, images_ncyx))
+
+    def _infer_in_a_stream(self, image_cyx: npt.NDArray[np.uint8]) -> _Outputs:
+        request = self._idle.get()
+        try:
+            return _infer(request, image_cyx)
+        finally:
+            self._idle.put(request)
 
     def _streams_agree(self, shape_cyx: tuple[int, int, int]) -> bool:
         noise_ncyx = np.random.default_rng(0).integers(0, 256, (self._streams, *shape_cyx), np.uint8)
-        alone = [self._infer_alone(image_cyx) for image_cyx in noise_ncyx]
+        alone = [_infer(self._request, image_cyx) for image_cyx in noise_ncyx]
         together = self._infer_in_streams(noise_ncyx)
         return all(
             np.array_equal(one, other)
@@ -118,11 +119,9 @@ class OpenVinoRuntime:
         )
 
 
-def _outputs_of(request: Any) -> _Outputs:
-    """What a request computed that was started; waits for it."""
-    request.wait()
-    logits_n, cams_nyx = (request.get_output_tensor(index).data.copy() for index in (0, 1))
-    return logits_n, cams_nyx
+def _infer(request: Any, image_cyx: npt.NDArray[np.uint8]) -> _Outputs:
+    results = request.infer([image_cyx[np.newaxis]])  # in and out, OpenVINO copies
+    return results[0], results[1]
 
 
 class _Graph(nn.Module):
