@@ -89,7 +89,7 @@ def _figures(compared: Compared) -> list[Figure]:
     named, bare = _named(compared.tenants), compared.one_connection
     figures = [
         _ratio(f"Reports persisted by the worker against bare inserts, {named}", persisted, bare, _AT_LEAST),
-        _ratio(f"Reports persisted and announced against bare inserts, {named}", announced, bare, None),
+        _ratio(f"Reports persisted and announced by the worker against bare inserts, {named}", announced, bare, None),
     ]
     if compared.a_connection_each:
         what = f"Reports persisted by the worker against bare inserts over {compared.tenants} connections, {named}"

@@ -20,6 +20,7 @@ PERSISTING: dict[str, float | None] = {
     "Reports persisted and announced by the worker against bare inserts, one tenant": None,
     "Reports persisted by the worker against bare inserts, 8 tenants": 0.25,
     "Reports persisted and announced by the worker against bare inserts, 8 tenants": None,
+    "Reports persisted by the worker against bare inserts over 8 connections, 8 tenants": None,
 }
 
 
