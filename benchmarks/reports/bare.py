@@ -13,10 +13,9 @@ from sqlalchemy.dialects import postgresql
 from radrelay_shared.events import Event, InferenceCompleted, Urgency
 from report_service.adapters.adding import rows_of
 from report_service.adapters.tables import Base
+from report_service.consumer import AT_ONCE
 from report_service.domain.report import report_from_result
 
-AT_ONCE: Final = 256
-"""Reports in a transaction, as many as the worker puts in one at most."""
 Statements = list[tuple[str, list[Any]]]
 """Of one transaction, each with its parameters."""
 

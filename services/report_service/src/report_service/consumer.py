@@ -14,7 +14,8 @@ from report_service import metrics
 from report_service.domain.report import ImpossibleResult, Report
 from report_service.handlers import Persisted, ReportStore, persist_reports
 
-_AT_ONCE: Final = 256
+AT_ONCE: Final = 256
+"""Results in a transaction at most."""
 _tracer = get_tracer(__name__)
 
 
@@ -32,7 +33,7 @@ class ResultConsumer:
     @property
     def together(self) -> Together:
         """How the consumer is to hand over deliveries."""
-        return Together(self.handle, at_once=_AT_ONCE)
+        return Together(self.handle, at_once=AT_ONCE)
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
         """Persist the results; None for one means that its report is durable, `Poison` that it can have none."""
