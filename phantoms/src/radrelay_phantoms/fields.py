@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 FloatImage = NDArray[np.float32]
 
@@ -13,6 +15,10 @@ FIELD_DEPTH_MM = 9.0
 
 ANGLES = 2048
 """Samples of a closed curve given as a function of the polar angle."""
+
+_BLAS: Final = ThreadpoolController().select(user_api="blas")
+"""NumPy's. Its threads wait for each other spinning: where others use the cores too, a product of small matrices takes
+several of them many times as long as one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +98,8 @@ class SmoothField:
         basis = _spline_basis(grid.size, self.coefficients.shape[1] - 3)
         phase = level_mm / FIELD_DEPTH_MM
         mixed = self.coefficients[0] * np.float32(np.cos(phase)) + self.coefficients[1] * np.float32(np.sin(phase))
-        field: FloatImage = basis @ mixed @ basis.T
+        with _BLAS.limit(limits=1):
+            field: FloatImage = basis @ mixed @ basis.T
         return field
 
 

@@ -6,6 +6,8 @@ on a second split and evaluates it on a third.
 
 import argparse
 import os
+import signal
+import sys
 from pathlib import Path
 
 import torch
@@ -16,6 +18,9 @@ from inference_service.tools.describing import describe_evaluation
 from radrelay_training.demonstration import finish
 from radrelay_training.plan import DEMONSTRATION, Plan
 from radrelay_training.train import EpochResult, train
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""What a shell gives for a command that Ctrl-C ended."""
 
 
 class Screen:
@@ -51,15 +56,22 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(highlight=False)
     torch.set_num_threads(os.cpu_count() or 1)
-    plan = DEMONSTRATION
-    folder = options.work / plan.fingerprint()
+    try:
+        _make(DEMONSTRATION, console, options.work, bundle_dir=options.bundle, card_dir=options.card)
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on after the last whole epoch.")
+        sys.exit(_INTERRUPTED)
+
+
+def _make(plan: Plan, console: Console, work: Path, *, bundle_dir: Path, card_dir: Path) -> None:
+    folder = work / plan.fingerprint()
     console.print(f"Training {plan.timm_name} on synthetic phantoms; what is done is kept in {folder}.")
     screen = Screen(plan, console)
     with screen.bar:
         model = train(plan, folder, screen)
     with console.status("Scoring, calibrating and evaluating ..."):
-        made = finish(plan, model, folder, bundle_dir=options.bundle, card_dir=options.card)
-    console.print(f"Wrote {made.bundle.directory}, {made.bundle.digest}, and its card in {options.card}.")
+        made = finish(plan, model, folder, bundle_dir=bundle_dir, card_dir=card_dir)
+    console.print(f"Wrote {made.bundle.directory}, {made.bundle.digest}, and its card in {card_dir}.")
     console.print(describe_evaluation(made.bundle.manifest, made.evaluation))
 
 

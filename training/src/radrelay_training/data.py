@@ -1,6 +1,7 @@
 """Phantoms as the network sees them: drawn, written as DICOM, and prepared by the very function that serves."""
 
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -67,5 +68,13 @@ def _draw(
     plan: Plan, split: Split, size_px: int
 ) -> Iterator[tuple[npt.NDArray[np.uint8], bool, npt.NDArray[np.bool_]]]:
     seeds = range(split.first_seed, split.first_seed + split.count)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(partial(_case, plan=plan, size_px=size_px), seeds, chunksize=25)
+    pool = ProcessPoolExecutor(os.cpu_count(), initializer=_begin_to_draw)
+    try:
+        yield from pool.map(partial(_case, plan=plan, size_px=size_px), seeds, chunksize=5)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_to_draw() -> None:
+    """Leave Ctrl-C, which reaches every process of the terminal, to the one that waits for these."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
