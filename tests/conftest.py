@@ -6,11 +6,15 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from radrelay_local import preconditions
+from radrelay_local.errors import StackError
 from radrelay_local.stack import start_stack
 from support.otlp import Receiver, receiving
 from support.servers import servers_from
@@ -40,6 +44,14 @@ def pytest_configure() -> None:
     # No test judges how long anything takes, and hypothesis would.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")
+
+
+def pytest_sessionstart() -> None:
+    """End at once where no stack can start, such as on a full disk: every test that needs one would say so."""
+    try:
+        preconditions.check(Path(tempfile.gettempdir()))
+    except StackError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.fixture(scope="session")

@@ -30,12 +30,12 @@ def free_port() -> int:
 def running(
     name: str, arguments: list[str], env: Mapping[str, str], ready_url: str, folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours from when it is ready until the end of the block; its log is shown where it fails to start."""
+    """A process of ours from when it is ready until the end of the block; its log is shown where it misbehaves."""
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *arguments],
-            env={**os.environ, **env},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **env},
             cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -49,12 +49,20 @@ def running(
             sleep(0.1)
         yield process
     finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(STOP_S)
-        finally:
-            _kill_group(process.pid)
+        _end(process, name, log)
+
+
+def _end(process: subprocess.Popen[bytes], name: str, log: Path) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it says where its threads are
+        process.wait()
+        pytest.fail(f"{name} did not end:\n{log.read_text()}")
+    finally:
+        _kill_group(process.pid)
 
 
 def _answers(url: str) -> bool:

@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
@@ -228,6 +230,25 @@ async def test_stopping_finishes_what_is_in_hand_and_leaves_the_rest(site: Site)
         handler.let_go(5)
     info = await site.js.consumer_info(site.root, f"{site.root}-routine-north")
     assert (len(handler.handled), info.num_pending, info.num_ack_pending) == (2, 3, 0)
+
+
+async def test_it_ends_where_an_answer_of_the_broker_comes_together_with_the_stop(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, request = asyncio.Event(), site.js._nc.request
+
+    async def forget_the_first_cancellation(subject: str, payload: bytes, timeout: float) -> Msg:  # noqa: ASYNC109  # the client's
+        """As the client does before Python 3.12."""
+        answer = await request(subject, payload, timeout=timeout)
+        if not asked.is_set():
+            asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return answer
+
+    monkeypatch.setattr(site.js._nc, "request", forget_the_first_cancellation)
+    async with asyncio.timeout(20), consuming(Consumer(site.js, site.lanes, Handler())):
+        await asked.wait()
 
 
 async def test_turns_go_on_after_the_broker_was_killed_and_with_a_tenant_that_came_meanwhile(tmp_path: Path) -> None:

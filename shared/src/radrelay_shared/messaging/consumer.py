@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
@@ -17,6 +17,8 @@ from radrelay_shared.messaging.tenants import TenantWatch
 from radrelay_shared.messaging.topology import Durable, LaneFamily
 
 T = TypeVar("T")
+
+_TOLD_AGAIN_S: Final = 1.0
 
 
 class Consumer:
@@ -154,6 +156,14 @@ class Consumer:
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
+    """End tasks, and wait for them.
+
+    Who goes on is told again: before Python 3.12 `asyncio.wait_for`, by which the broker's client waits, forgets a
+    cancellation that comes together with the answer.
+    """
+    running = set(tasks)
+    while running:
+        for each in running:
+            each.cancel()
+        _, running = await asyncio.wait(running, timeout=_TOLD_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -159,7 +159,8 @@ class ModelClient:
 
     async def _wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
         except TimeoutError:
             return
         raise ModelAway("the model server does not answer and the worker is stopping")
