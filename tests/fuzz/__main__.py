@@ -27,7 +27,7 @@ from support.ingest_api import IngestUser
 from support.ingest_processes import environment_of, left_in, ready, running
 from support.memory import MemoryWatch, family
 from support.mutations import shipped_samples
-from support.tenants import new_tenant
+from support.tenants import new_tenant, tenants_on
 from support.tokens import TestIssuer, run_issuer
 
 MAX_MEMORY_BYTES: Final = 400_000_000
@@ -59,6 +59,7 @@ async def _fuzz(samples: Sequence[Sample], files: int, seed: int, keep: Path) ->
         tempfile.TemporaryDirectory() as folder,
         run_issuer() as issuer,
         start_infrastructure(Path(folder) / "stack", prefer_usual_ports=False) as infrastructure,
+        tenants_on(infrastructure.objects),
     ):
         faults = await _fuzz_intake(infrastructure, issuer, samples, Path(folder) / "spool", files, seed, keep)
     began = perf_counter()
@@ -93,6 +94,8 @@ async def _fuzz_intake(
         f" peak {memory.peak_bytes / 1e6:.0f} MB; API process alone (RSS): peak {memory.peak_rss_bytes / 1e6:.0f} MB"
     )
     faults = _intake_faults(findings, keep)
+    if not findings.outcomes["accepted"]:
+        faults.append("no file was accepted: hardly anything was tried")
     if before != after:
         faults.append("a process of the service ended")
     if left:

@@ -18,7 +18,7 @@ from support.dicom_tokens import Sample
 from support.ingest_api import IngestUser
 from support.mutations import damage, mutate
 
-FILES_A_REQUEST: Final = 100
+_FILES_A_REQUEST: Final = 40
 """No more than there are samples: each file of a request is made of another one, so that few are conflicts."""
 _AT_A_TIME: Final = 2
 _OUR_FAULTS: Final = frozenset({RejectReason.VALIDATION_TIMEOUT, RejectReason.VALIDATION_CRASHED})
@@ -71,14 +71,13 @@ async def fuzz_intake(
     *,
     files: int,
     seed: int,
-    files_a_request: int = FILES_A_REQUEST,
 ) -> IntakeFindings:
     """Send `files` mutated files, and look at every answer.
 
     `user` makes a user of a name: each request has its own, as the same SOP instances come again and again.
     """
     findings = IntakeFindings()
-    uploads = iter(make_uploads(samples, files=files, seed=seed, files_a_request=files_a_request))
+    uploads = iter(make_uploads(samples, files=files, seed=seed))
 
     async def send() -> None:
         for upload in uploads:
@@ -90,15 +89,13 @@ async def fuzz_intake(
     return findings
 
 
-def make_uploads(
-    samples: Sequence[Sample], *, files: int, seed: int, files_a_request: int = FILES_A_REQUEST
-) -> Iterator[Upload]:
+def make_uploads(samples: Sequence[Sample], *, files: int, seed: int) -> Iterator[Upload]:
     """The requests, with `files` files in all."""
-    for number, first in enumerate(range(0, files, files_a_request)):
+    for number, first in enumerate(range(0, files, _FILES_A_REQUEST)):
         random = Random(f"{seed}-{number}")
         contents = {
             f"{index}.dcm": mutate(samples[index % len(samples)], random.choice(samples), random)
-            for index in range(first, min(first + files_a_request, files))
+            for index in range(first, min(first + _FILES_A_REQUEST, files))
         }
         yield _upload(number, contents, random)
 

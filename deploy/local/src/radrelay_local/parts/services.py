@@ -133,7 +133,8 @@ class Services:
         if service in _USES_OBJECTS:
             values |= self._object_settings()
         if service == "report":
-            values |= self._destination_settings()
+            # Whoever asks for an erasure here looks on.
+            values |= {**self._destination_settings(), "ERASURE__INTERVAL_S": "5"}
         for key, role in database.items():
             values[key] = postgres.role_url(self._ports, self._credentials, service, role)
         return _prefixed(service, values)

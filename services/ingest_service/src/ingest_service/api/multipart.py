@@ -5,7 +5,8 @@ Memory holds one chunk of the body whatever the size of the upload. Sources: RFC
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -109,7 +110,7 @@ class PartSpooler:
         self._max_parts = max_parts
         self._parts = 0
         self._open: _OpenPart | None = None
-        self._complete: list[SpooledPart] = []
+        self._complete: deque[SpooledPart] = deque()
         self._ended = False
         self._parser = MultipartParser(
             boundary,
@@ -137,10 +138,10 @@ class PartSpooler:
         except FormParserError as error:
             raise MalformedMultipart("the multipart syntax is broken") from error
 
-    def take(self) -> list[SpooledPart]:
-        """The parts that are complete and were not taken yet."""
-        complete, self._complete = self._complete, []
-        return complete
+    def take(self) -> Iterator[SpooledPart]:
+        """The parts that are complete, one after the other; those behind the last one that was asked for stay here."""
+        while self._complete:
+            yield self._complete.popleft()
 
     def finish(self) -> None:
         """Say that the body has ended.
