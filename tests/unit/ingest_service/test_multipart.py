@@ -40,7 +40,7 @@ def pieces(content: bytes, size: int) -> Iterator[bytes]:
 
 
 def parse(form: PartSpooler, body: bytes, *, size: int = 1 << 16) -> list[SpooledPart]:
-    found = []
+    found: list[SpooledPart] = []
     for piece in pieces(body, size):
         form.feed([piece])
         found += form.take()
