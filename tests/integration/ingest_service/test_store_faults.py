@@ -159,13 +159,14 @@ async def test_files_before_the_fault_stay_and_the_same_upload_again_is_accepted
 
 
 async def test_nothing_stays_in_the_spool_of_many_files_that_come_in_one_piece(
-    doctor: IngestUser, proxy: FaultyProxy, spool: Path
+    doctor: IngestUser, proxy: FaultyProxy, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     batch_id = await doctor.open_batch()
     proxy.lasting = ("PUT", Fault.BROKEN)
     files = {f"{number}.dcm": b"no" for number in range(100)}
     assert_problem(await doctor.send(batch_id, files), 503, "storage_unavailable")
     await nothing_left_in(spool)
+    assert "a dependency is away" in caplog.messages
 
 
 async def test_an_archive_that_the_fault_cut_short_is_accepted_whole_when_it_is_sent_again(

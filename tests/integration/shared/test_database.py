@@ -21,6 +21,7 @@ from radrelay_shared.database import (
     OutboxRelay,
     Scope,
     enqueue,
+    is_database_outage,
     metadata_for,
     record_once,
 )
@@ -274,3 +275,21 @@ async def test_published_rows_are_purged_when_they_are_old_and_unpublished_ones_
     assert await OutboxRelay(system, OutboxRow, HalfDead()).purge() == 0
     assert await OutboxRelay(system, OutboxRow, HalfDead(), keep_s=0.0).purge() > 0
     assert await unpublished(system) == waiting
+
+
+@pytest.mark.parametrize(
+    ("statement", "given"),
+    [
+        ("SELECT 1 / CAST(:given AS integer)", 0),
+        ("SELECT CAST(:given AS text)", "a\0b"),
+        ("SELECT CAST(:given AS text)", "\ud800"),
+        ("SELECT CAST(:given AS integer)", 2**40),
+        ("INSERT INTO probe.things (tenant, name, owner_id) VALUES (:given, NULL, NULL)", "north"),
+        ("SELEKT :given", "x"),
+    ],
+)
+async def test_what_is_wrong_with_what_was_sent_is_no_outage(database: Database, statement: str, given: object) -> None:
+    with pytest.raises(DBAPIError) as refused:
+        async with database.transaction(NORTH_ADA) as session:
+            await session.execute(text(statement), {"given": given})
+    assert not is_database_outage(refused.value)

@@ -115,6 +115,14 @@ def test_a_syntax_that_is_not_decoded_here_is_refused(judge: Judge, syntax: uid.
     assert reason_of(judge, content) is RejectReason.UNSUPPORTED_TRANSFER_SYNTAX
 
 
+@pytest.mark.parametrize("syntax", [b"DOE^JANE\t", b"1.2\0DOE^JANE\n", b"\r1.2.3"])
+def test_what_is_no_registered_syntax_is_not_echoed(judge: Judge, syntax: bytes) -> None:
+    content = compressed([b"fragment"], uid.JPEG2000).replace(uid.JPEG2000.encode(), syntax.ljust(22, b"\0"))
+    with pytest.raises(Refusal) as refused:
+        judge(content)
+    assert refused.value.detail == "not a registered transfer syntax"
+
+
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
 @pytest.mark.parametrize("value", [None, "", "1.2.three", "1..2", "1." * 40 + "1"])
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # the writer warns of the very faults that are planted

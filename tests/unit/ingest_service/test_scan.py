@@ -133,7 +133,7 @@ SAMPLES = shipped_samples()
 @given(
     sample=st.integers(0, len(SAMPLES) - 1),
     other=st.integers(0, len(SAMPLES) - 1),
-    random=st.randoms(note_method_calls=False),
+    random=st.randoms(use_true_random=True),
 )
 def test_mutations_of_real_files_are_judged_and_nothing_else(
     judge: Judge, sample: int, other: int, random: Random

@@ -22,6 +22,11 @@ def test_registered_uids_and_empty_ones_stay() -> None:
     assert keys.map_uid("") == ""
 
 
+@pytest.mark.parametrize("uid", ["1.2.3\n", "\t1.2.3", "DOE^JANE "])
+def test_white_space_makes_no_uid_a_registered_one(uid: str) -> None:
+    assert pseudonym_keys(KEY, "north").map_uid(uid).startswith("2.25.")
+
+
 def test_a_patient_has_one_pseudonym_in_a_tenant_and_another_in_every_other() -> None:
     north = pseudonym_keys(KEY, "north")
     assert re.fullmatch(r"[0-9a-f]{32}", north.pseudonym_of("P1"))
