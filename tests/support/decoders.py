@@ -3,6 +3,7 @@
 They live here because a process of the pool has to be able to import them.
 """
 
+import mmap
 import os
 import signal
 from pathlib import Path
@@ -11,6 +12,7 @@ from inference_service.bundles.image_spec import ImageSpec
 from inference_service.imaging import PreparedFrame, prepare_frames
 
 POISON = b"poison"
+_lost: list[mmap.mmap] = []
 
 
 def die_of_poison(content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
@@ -18,6 +20,17 @@ def die_of_poison(content: bytes, spec: ImageSpec) -> tuple[PreparedFrame, ...]:
     if content == POISON:
         os.kill(os.getpid(), signal.SIGKILL)
     return prepare_frames(content, spec)
+
+
+def lose_memory(content: bytes, _spec: object) -> int:
+    """Keep as much address space as `content` says, for as long as the process lives; which one it was."""
+    _lost.append(mmap.mmap(-1, int(content)))
+    return os.getpid()
+
+
+def run_out_of_memory(_content: bytes, _spec: object) -> None:
+    """As a decoder that asks for more than there is."""
+    raise MemoryError
 
 
 def hang(_content: bytes, _spec: object) -> None:

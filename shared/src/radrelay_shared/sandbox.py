@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import multiprocessing
+import os
 import resource
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,6 +22,10 @@ T = TypeVar("T")
 _START_S: Final = 30.0
 """How long a process may take to start before the pool counts as broken."""
 _TRIES: Final = 2
+_FRESH: Final = 0.75
+"""How much of its memory limit a process must still have to be given work."""
+_WORN_OUT, _OUT_OF_MEMORY = 100, 101
+"""What a process ends with."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +48,9 @@ class Sandbox:
     """A pool of processes with a time and a memory limit each; use as an async context manager.
 
     A process that dies takes only its own work with it, which is tried once more on another one: it may have been
-    killed for somebody else's memory. A second death is the work's own doing.
+    killed for somebody else's memory. A second death is the work's own doing. Memory that decoders lose on damaged
+    images adds up, so a process that has lost much of it makes room for a new one: what becomes of an image does not
+    depend on those before it.
     """
 
     def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int, preload: Sequence[str]) -> None:
@@ -52,7 +59,7 @@ class Sandbox:
         Args:
             processes: how many.
             timeout_s: for one call.
-            memory_bytes: how much more memory a process may take than it starts with.
+            memory_bytes: how much more memory a process may take than it starts with; each call has most of it.
             preload: modules that every process has from its start, so that it starts fast.
         """
         self._processes = processes
@@ -80,11 +87,14 @@ class Sandbox:
             SandboxTimeout: it took too long.
             Exception: whatever the function raises.
         """
-        for _ in range(_TRIES):
+        deaths = 0
+        while deaths < _TRIES:
             try:
-                return await self._try(function, *args)
-            except (ProcessExpired, BrokenProcessPool):
-                continue
+                return await self._try(_work, self._memory_bytes, function, *args)
+            except ProcessExpired as ended:
+                deaths += ended.exitcode != _WORN_OUT
+            except BrokenProcessPool:
+                deaths += 1
         raise SandboxDied
 
     async def _try(self, function: Callable[..., T], *args: object) -> T:
@@ -98,8 +108,9 @@ class Sandbox:
                 self._replace(pool)
                 raise BrokenProcessPool("the pool does not answer")
             return result.result()
-        except ProcessExpired:
-            self._note_loss("died")
+        except ProcessExpired as ended:
+            if ended.exitcode != _WORN_OUT:
+                self._note_loss("died")
             raise
         except TimeoutError:
             self._note_loss("hung")
@@ -131,12 +142,28 @@ def _limit(memory_bytes: int) -> None:
 
     pydicom logs and warns of values from the file.
     """
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    ceiling = pages * resource.getpagesize() + memory_bytes
+    ceiling = _taken_bytes() + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+
+
+def _taken_bytes() -> int:
+    """Address space of this process, which the limit is on."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def _work(memory_bytes: int, function: Callable[..., T], *args: object) -> T:
+    """What a process does with its work; one that is worn out leaves it to another."""
+    ceiling, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if ceiling - _taken_bytes() < _FRESH * memory_bytes:
+        os._exit(_WORN_OUT)
+    try:
+        return function(*args)
+    except MemoryError:
+        os._exit(_OUT_OF_MEMORY)
 
 
 def _be_ready() -> None:

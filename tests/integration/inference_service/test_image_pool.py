@@ -22,6 +22,7 @@ from inference_service.imaging import prepare_frames
 from radrelay_imaging import Refusal, RefusalReason
 from radrelay_shared import sandbox
 from radrelay_shared.events import Urgency
+from radrelay_shared.observability.metrics import SANDBOX_LOSSES
 from support import decoders
 from support.dicom_files import encode, image, set_pixels
 from support.mutations import shipped_samples
@@ -46,6 +47,12 @@ async def refused(pool: ImagePool, content: bytes = GOOD) -> RefusalReason:
     with pytest.raises(Refusal) as caught:
         await pool.prepare(content, SPEC)
     return caught.value.reason
+
+
+def losses() -> float:
+    """How many decoders died or hung so far."""
+    samples = (sample for metric in SANDBOX_LOSSES.collect() for sample in metric.samples)
+    return sum(sample.value for sample in samples if sample.name.endswith("_total"))
 
 
 async def test_work_in_the_pool_gives_what_it_gives_here(pool: ImagePool) -> None:
@@ -83,6 +90,33 @@ async def test_an_image_is_tried_again_where_its_process_was_killed_once(
 ) -> None:
     monkeypatch.setattr(image_pool, "prepare_frames", decoders.die_the_first_time)
     assert await pool.prepare(str(tmp_path / "marker").encode(), SPEC) == "survived"  # type: ignore[comparison-overlap]  # the stand-in's answer
+
+
+async def test_a_decoder_that_lost_memory_makes_room_for_another(
+    pool: ImagePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = str(100 << 20).encode()  # of 256 MiB: a second time it would not have what an image may take
+    with monkeypatch.context() as patched:
+        patched.setattr(image_pool, "prepare_frames", decoders.lose_memory)
+        used = [await pool.prepare(lost, SPEC) for _ in range(8)]
+    assert len(set(used)) == 8
+    await assert_works(pool)
+
+
+async def test_an_image_for_which_two_processes_had_too_little_memory_is_refused(
+    pool: ImagePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(image_pool, "prepare_frames", decoders.run_out_of_memory)
+        assert await refused(pool) == RefusalReason.DECODER_CRASHED
+    await assert_works(pool)
+
+
+async def test_decoders_are_not_replaced_for_what_images_take(pool: ImagePool) -> None:
+    before = psutil.Process().children(recursive=True)
+    for _ in range(20):
+        await assert_works(pool)
+    assert psutil.Process().children(recursive=True) == before
 
 
 async def test_a_decoder_that_hangs_is_ended(pool: ImagePool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +157,9 @@ async def test_a_cancelled_image_frees_its_place(pool: ImagePool, monkeypatch: p
 
 async def test_mutated_pixel_data_of_every_codec_gives_an_array_or_a_named_refusal() -> None:
     async with ImagePool(processes=PROCESSES, timeout_s=30, memory_bytes=1 << 30) as pool:
-        decoders = {process.pid for process in psutil.Process().children(recursive=True)}
+        before = losses()
         findings = await fuzz_decoders(pool, shipped_samples(), files=400, seed=11)
-        assert {process.pid for process in psutil.Process().children(recursive=True)} == decoders
+        assert losses() == before
     assert findings.faults == findings.deadly == []
     assert findings.outcomes["array"] > 50
     assert findings.outcomes[RefusalReason.UNDECODABLE_PIXEL_DATA] > 20
