@@ -4,13 +4,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 
 from radrelay_shared.auth import CurrentPrincipal
 from radrelay_shared.http import create_app, problems
 
 router = APIRouter()
+
+
+class Thing(BaseModel):
+    name: str
+
+
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
@@ -24,14 +32,24 @@ async def read_thing(_: CurrentPrincipal, number: int) -> int:
     return number
 
 
+@router.post("/open")
+async def add_open(_: Thing) -> None:
+    return None
+
+
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
     yield {}
 
 
 @pytest.fixture
-def document() -> dict[str, Any]:
-    return create_app(title="probe", version="1", lifespan=lifespan, routers=[router]).openapi()
+def app() -> FastAPI:
+    return create_app(title="probe", version="1", lifespan=lifespan, routers=[router])
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
 
 
 def test_a_route_that_needs_a_caller_says_what_every_such_route_answers(document: dict[str, Any]) -> None:
@@ -46,6 +64,15 @@ def test_a_route_that_needs_a_caller_says_what_every_such_route_answers(document
 
 def test_a_route_that_anybody_may_call_says_none_of_it(document: dict[str, Any]) -> None:
     assert list(document["paths"]["/open"]["get"]["responses"]) == ["200"]
+
+
+async def test_a_route_that_takes_json_says_what_it_answers_to_bytes_that_are_none(
+    app: FastAPI, document: dict[str, Any]
+) -> None:
+    assert list(document["paths"]["/open"]["post"]["responses"]) == ["200", "400", "422"]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://probe") as client:
+        response = await client.post("/open", content=b"\xff", headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
 
 
 def test_the_frameworks_own_form_of_errors_is_not_in_the_document(document: dict[str, Any]) -> None:

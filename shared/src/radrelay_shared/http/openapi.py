@@ -17,6 +17,7 @@ _OF_CALLERS: Final = {
     "503": "`storage_unavailable`, `signing_keys_unavailable`: send the same again later.",
 }
 """What every route that needs a caller answers."""
+_UNREADABLE: Final = "`bad_request`: the body is no JSON that can be read."
 _INVALID: Final = "`invalid_request`: the request does not fit its schema."
 
 _HEADERS: Final = {
@@ -45,7 +46,8 @@ class ProblemDetails(BaseModel):
 def problems(codes: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: each status that is a problem document, and the codes that it comes with.
 
-    What every route answers is not named: 401, 429 and 503, and 422 where the request has something to get wrong.
+    What every route answers is not named: 401, 429 and 503, and 400 and 422 where the request has something to get
+    wrong.
     """
     return {status: {"description": text, "content": _CONTENT} for status, text in sorted(codes.items())}
 
@@ -74,6 +76,8 @@ def _describe(document: dict[str, Any]) -> None:
         responses = operation["responses"]
         if "422" in responses and MEDIA_TYPE not in responses["422"].get("content", {}):
             responses["422"] = {"description": _INVALID, "content": _CONTENT}
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            _add(responses, "400", _UNREADABLE)
         if "security" in operation:
             _add_common(responses)
         operation["responses"] = dict(sorted(responses.items()))
@@ -84,11 +88,15 @@ def _operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from path.values()
 
 
+def _add(responses: dict[str, Any], status: str, text: str) -> None:
+    own = responses.get(status, {})
+    description = ", ".join(filter(None, [own.get("description"), text]))
+    responses[status] = {**own, "description": description, "content": _CONTENT}
+
+
 def _add_common(responses: dict[str, Any]) -> None:
     for status, text in _OF_CALLERS.items():
-        own = responses.get(status, {})
-        description = ", ".join(filter(None, [own.get("description"), text]))
-        responses[status] = {**own, "description": description, "content": _CONTENT}
+        _add(responses, status, text)
     for status, response in responses.items():
         common = (*_LIMITS, *_HEADERS_OF.get(status, ()))
         references = {name: {"$ref": f"#/components/headers/{name}"} for name in common}

@@ -32,11 +32,7 @@ _OF_A_KEY: Final = {
     400: "`invalid_idempotency_key`",
     409: "`idempotency_key_in_use`: the first request with this key is still at work.",
 }
-_OF_A_NEW_BATCH: Final = {
-    400: "`invalid_idempotency_key`, `bad_request`: the body is no JSON that can be read.",
-    409: _OF_A_KEY[409],
-    422: "`invalid_request`, `idempotency_key_reused`",
-}
+_OF_A_NEW_BATCH: Final = {**_OF_A_KEY, 422: "`invalid_request`, `idempotency_key_reused`"}
 _OF_A_READ: Final = {404: "`batch_not_found`"}
 _OF_A_PAGE: Final = {400: "`invalid_cursor`"}
 _OF_AN_ACT: Final = {403: "`not_batch_owner`", **_OF_A_READ}
