@@ -28,6 +28,11 @@ def lose_memory(content: bytes, _spec: object) -> int:
     return os.getpid()
 
 
+def measure(content: bytes, _spec: object) -> int:
+    """How much has come."""
+    return len(content)
+
+
 def run_out_of_memory(_content: bytes, _spec: object) -> None:
     """As a decoder that asks for more than there is."""
     raise MemoryError

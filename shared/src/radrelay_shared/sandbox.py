@@ -155,15 +155,26 @@ def _taken_bytes() -> int:
     return pages * resource.getpagesize()
 
 
+class _Wear:
+    """What calls have left of this process."""
+
+    is_worn_out = False
+
+
+_wear: Final = _Wear()
+
+
 def _work(memory_bytes: int, function: Callable[..., T], *args: object) -> T:
-    """What a process does with its work; one that is worn out leaves it to another."""
-    ceiling, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if ceiling - _taken_bytes() < _FRESH * memory_bytes:
+    """What a process does with its work; one that is worn out leaves it to another, which a new one never is."""
+    if _wear.is_worn_out:
         os._exit(_WORN_OUT)
     try:
         return function(*args)
     except MemoryError:
         os._exit(_OUT_OF_MEMORY)
+    finally:
+        ceiling, _ = resource.getrlimit(resource.RLIMIT_AS)
+        _wear.is_worn_out = ceiling - _taken_bytes() < _FRESH * memory_bytes
 
 
 def _be_ready() -> None:

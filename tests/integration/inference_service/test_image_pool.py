@@ -103,6 +103,17 @@ async def test_a_decoder_that_lost_memory_makes_room_for_another(
     await assert_works(pool)
 
 
+async def test_a_file_that_takes_much_of_the_memory_itself_is_worked_on(
+    pool: ImagePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytes(80 << 20)
+    with monkeypatch.context() as patched:
+        patched.setattr(image_pool, "prepare_frames", decoders.measure)
+        measured = [await pool.prepare(content, SPEC) for _ in range(4)]
+    assert measured == [len(content)] * 4  # type: ignore[comparison-overlap]  # the stand-in's answers
+    await assert_works(pool)
+
+
 async def test_an_image_for_which_two_processes_had_too_little_memory_is_refused(
     pool: ImagePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
