@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -27,6 +27,8 @@ _FRESH: Final = 0.75
 _WORN_OUT, _OUT_OF_MEMORY = 100, 101
 """What a process ends with."""
 
+_worn_out: Final = Event()
+"""Set in a process that has lost too much of its memory."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +94,9 @@ class Sandbox:
             try:
                 return await self._try(_work, self._memory_bytes, function, *args)
             except ProcessExpired as ended:
-                deaths += ended.exitcode != _WORN_OUT
+                if ended.exitcode != _WORN_OUT:
+                    self._note_loss("died")
+                    deaths += 1
             except BrokenProcessPool:
                 deaths += 1
         raise SandboxDied
@@ -108,10 +112,6 @@ class Sandbox:
                 self._replace(pool)
                 raise BrokenProcessPool("the pool does not answer")
             return result.result()
-        except ProcessExpired as ended:
-            if ended.exitcode != _WORN_OUT:
-                self._note_loss("died")
-            raise
         except TimeoutError:
             self._note_loss("hung")
             raise SandboxTimeout(self._timeout_s) from None
@@ -155,18 +155,9 @@ def _taken_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-class _Wear:
-    """What calls have left of this process."""
-
-    is_worn_out = False
-
-
-_wear: Final = _Wear()
-
-
 def _work(memory_bytes: int, function: Callable[..., T], *args: object) -> T:
     """What a process does with its work; one that is worn out leaves it to another, which a new one never is."""
-    if _wear.is_worn_out:
+    if _worn_out.is_set():
         os._exit(_WORN_OUT)
     try:
         return function(*args)
@@ -174,7 +165,8 @@ def _work(memory_bytes: int, function: Callable[..., T], *args: object) -> T:
         os._exit(_OUT_OF_MEMORY)
     finally:
         ceiling, _ = resource.getrlimit(resource.RLIMIT_AS)
-        _wear.is_worn_out = ceiling - _taken_bytes() < _FRESH * memory_bytes
+        if ceiling - _taken_bytes() < _FRESH * memory_bytes:
+            _worn_out.set()
 
 
 def _be_ready() -> None:

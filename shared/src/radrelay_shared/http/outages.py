@@ -16,8 +16,9 @@ IsOutage = Callable[[BaseException], bool]
 _log = logging.getLogger(__name__)
 
 
-def storage_unavailable() -> ServiceUnavailable:
-    """What a client is told."""
+def storage_unavailable(outage: BaseException) -> ServiceUnavailable:
+    """What a client is told; the log is told which outage it was."""
+    _log.warning("a dependency is away", extra={"error": type(outage).__name__})
     return ServiceUnavailable(
         code="storage_unavailable",
         detail="A store is away. Send the same again later: what was accepted is not stored twice.",
@@ -37,8 +38,7 @@ def answer_outages(app: FastAPI, is_outage: IsOutage, kinds: tuple[type[Exceptio
     async def render(_: Request, error: Exception) -> JSONResponse:
         if not is_outage(error):
             raise error
-        _log.warning("a dependency is away", extra={"error": type(error).__name__})
-        problem = storage_unavailable()
+        problem = storage_unavailable(error)
         return problem_response(problem.status, problem.code, problem.detail, headers=problem.headers)
 
     for kind in kinds:

@@ -31,15 +31,15 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 _OF_A_KEY: Final = {
     400: "`invalid_idempotency_key`",
     409: "`idempotency_key_in_use`: the first request with this key is still at work.",
+    422: "`invalid_request`, `idempotency_key_reused`",
 }
-_OF_A_NEW_BATCH: Final = {**_OF_A_KEY, 422: "`invalid_request`, `idempotency_key_reused`"}
 _OF_A_READ: Final = {404: "`batch_not_found`"}
 _OF_A_PAGE: Final = {400: "`invalid_cursor`"}
 _OF_AN_ACT: Final = {403: "`not_batch_owner`", **_OF_A_READ}
-_OF_A_KEYED_ACT: Final = {**_OF_A_KEY, **_OF_AN_ACT, 422: "`invalid_request`, `idempotency_key_reused`"}
+_OF_A_KEYED_ACT: Final = {**_OF_A_KEY, **_OF_AN_ACT}
 
 
-@router.post("", status_code=201, responses=problems(_OF_A_NEW_BATCH))
+@router.post("", status_code=201, responses=problems(_OF_A_KEY))
 async def create_batch(body: NewBatch, caller: Caller, services: Services, once: Once) -> BatchOut:
     """Open a batch; files are then added to it, and it is closed when all were sent."""
 

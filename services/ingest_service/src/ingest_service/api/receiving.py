@@ -1,7 +1,6 @@
 """Takes in a multipart body as it arrives: each part is handled once it is whole, within the bounds of uploads."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Final
@@ -21,7 +20,6 @@ from radrelay_shared.http import BadRequest, PayloadTooLarge, Problem, storage_u
 
 _CHUNKS_AHEAD: Final = 8
 """So many that came from the network may wait for the disk."""
-_log = logging.getLogger(__name__)
 
 Judge = Callable[[SpooledPart], tuple[SpooledFile, Refusal | None]]
 """Names the file that a part holds, and refuses it where the part says that it is none."""
@@ -198,7 +196,4 @@ def problem_of(error: Exception) -> Problem | None:
             return PayloadTooLarge(code="too_many_files", detail=f"Too many parts: {error}.")
         case ClientDisconnect():
             return BadRequest(code="client_disconnected", detail="The connection ended within the body.")
-    if not is_outage(error):
-        return None
-    _log.warning("a dependency is away", extra={"error": type(error).__name__})
-    return storage_unavailable()
+    return storage_unavailable(error) if is_outage(error) else None

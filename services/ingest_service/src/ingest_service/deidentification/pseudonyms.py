@@ -9,9 +9,7 @@ import hmac
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pydicom import config
-from pydicom.uid import UID
-
+from ingest_service.domain.attributes import registered_name
 from radrelay_shared.sealing import derive_key
 
 
@@ -24,10 +22,10 @@ class PseudonymKeys:
 
     def map_uid(self, uid: str) -> str:
         """The UID that takes the place of `uid`, under 2.25 (PS3.5 section B.2); registered UIDs stay as they are."""
-        known = UID(uid, config.IGNORE)  # without the white space around it
-        if not known or known.name != known:
-            return known
-        return f"2.25.{UUID(bytes=_digest(self.uid_key, known)[:16], version=5).int}"
+        uid = uid.strip()
+        if not uid or registered_name(uid):
+            return uid
+        return f"2.25.{UUID(bytes=_digest(self.uid_key, uid)[:16], version=5).int}"
 
     def pseudonym_of(self, patient_id: str) -> str:
         """The pseudonym that takes the place of a Patient ID: 32 hexadecimal digits; '' for ''."""

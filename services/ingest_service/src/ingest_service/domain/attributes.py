@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydicom import config
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
+from pydicom.uid import UID
 
 from ingest_service.domain.identity import SopReference
 from ingest_service.domain.reasons import Refusal, RejectReason
@@ -97,6 +99,12 @@ def _element(elements: Elements, tag: int, missing: RejectReason) -> RawDataElem
 def is_uid(value: str) -> bool:
     """Whether a text can be a UID (PS3.5 section 9.1); zeros that lead a component are let through."""
     return len(value) <= 64 and bool(_UID.fullmatch(value))
+
+
+def registered_name(value: str) -> str | None:
+    """What DICOM calls a UID that it registers (PS3.6 annex A), white space around it aside; None for another text."""
+    known = UID(value, config.IGNORE)
+    return known.name if known.name != known else None
 
 
 def dicom_uid(elements: Elements, tag: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pydicom import config, uid
+from pydicom import uid
 from pydicom.dataelem import RawDataElement
 
 from ingest_service.domain import attributes
@@ -155,9 +155,8 @@ def transfer_syntax(meta: Mapping[int, RawDataElement]) -> str:
         raise Refusal(RejectReason.UNSUPPORTED_TRANSFER_SYNTAX, "no Transfer Syntax UID (0002,0010)")
     syntax = attributes.text(element)
     if syntax not in SUPPORTED_SYNTAXES:
-        # Only registered names are echoed: any other text may be anything. A UID has no white space around it.
-        known = uid.UID(syntax, config.IGNORE)
-        detail = known.name if known.name != known else "not a registered transfer syntax"
+        # Only registered names are echoed: any other text may be anything.
+        detail = attributes.registered_name(syntax) or "not a registered transfer syntax"
         raise Refusal(RejectReason.UNSUPPORTED_TRANSFER_SYNTAX, detail)
     return syntax
 
