@@ -14,6 +14,8 @@ import nats.errors
 import pytest
 from nats.js import JetStreamContext
 
+from dashboard_service.settings import DashboardSettings
+from radrelay_shared.database import DatabaseSettings
 from radrelay_shared.events import Urgency
 from radrelay_shared.messaging import connect, ensure_topology
 from radrelay_shared.messaging.topology import (
@@ -24,6 +26,7 @@ from radrelay_shared.messaging.topology import (
     STREAMS,
     ensure_durable,
 )
+from report_service.settings import ReportSettings
 from support.manifests import FULL_CPU, rendered, workload
 from support.nats_cluster import Server, run_cluster, settings
 
@@ -108,9 +111,13 @@ def _fits(value: str, how: str, text: str) -> bool:
     return value == text if how == "=" else re.fullmatch(text, value) is not None
 
 
-def triggers(name: str) -> dict[str, dict[str, str]]:
+def scaled_object(name: str) -> dict[str, Any]:
     (found,) = [each for each in rendered(*FULL_CPU).of_kind("ScaledObject") if each["metadata"]["name"] == name]
-    return {each["name"]: each["metadata"] for each in found["spec"]["triggers"]}
+    return found
+
+
+def triggers(name: str) -> dict[str, dict[str, str]]:
+    return {each["name"]: each["metadata"] for each in scaled_object(name)["spec"]["triggers"]}
 
 
 @pytest.mark.parametrize("scaled", ["inference-worker", "model-server"])
@@ -155,6 +162,24 @@ async def test_each_durable_that_keda_asks_for_is_there_and_each_that_is_made_is
     assert asked <= led
     lanes = {(INSTANCES.name, lane.durable(tenant).name) for lane in INFERENCE_LANES for tenant in TENANTS}
     assert led - asked == lanes
+
+
+@pytest.mark.parametrize(
+    ("scaled", "in_hand_of_one"),
+    [
+        ("ingest-worker", DatabaseSettings.model_fields["pool_size"].default),
+        ("report-worker", ReportSettings.model_fields["max_in_flight"].default),
+        ("dashboard-worker", DashboardSettings.model_fields["max_in_flight"].default),
+    ],
+)
+async def test_the_last_worker_that_keda_starts_gets_work_too(
+    filled: JetStreamContext, scaled: str, in_hand_of_one: int
+) -> None:
+    workers = scaled_object(scaled)["spec"]["maxReplicaCount"]
+    for metadata in triggers(scaled).values():
+        info = await filled.consumer_info(metadata["stream"], metadata["consumer"])
+        assert info.config.max_ack_pending is not None
+        assert info.config.max_ack_pending >= workers * in_hand_of_one
 
 
 async def test_each_stream_is_on_three_servers_and_nobody_takes_back_what_was_published_of_an_audit_chain(

@@ -14,7 +14,7 @@ from report_service import metrics
 from report_service.domain.report import ImpossibleResult, Report
 from report_service.handlers import Persisted, ReportStore, persist_reports
 
-AT_ONCE: Final = 256
+AT_ONCE: Final = 512
 """Results in a transaction at most."""
 _tracer = get_tracer(__name__)
 

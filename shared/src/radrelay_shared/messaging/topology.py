@@ -73,6 +73,7 @@ class Durable:
     filter_subjects: tuple[str, ...]
     ack_wait_s: float = 30.0
     max_ack_pending: int = 1000
+    """What all workers together have in hand at most: one that starts when so much is in others' hands gets nothing."""
     max_attempts: int = 8
     family: str | None = None
     """What it shares with its like of other tenants; None for one that is for all tenants."""
@@ -172,7 +173,7 @@ INFERENCE_LANES: Final = tuple(
     LaneFamily(f"inference-{lane}", INSTANCES, subject_of(InstanceStored, lane=lane)) for lane in Urgency
 )
 """Most urgent first."""
-REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),))
+REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),), max_ack_pending=10_000)
 INGEST_REPORTS = Durable("ingest-reports", REPORTS, (subject_of(ReportCreated),))
 INGEST_ERASURES = Durable("ingest-erasures", REPORTS, (subject_of(ErasureRequested), subject_of(ReportErased)))
 INGEST_INFERENCE = Durable("ingest-inference", INFERENCE, (subject_of(InferenceStarted), subject_of(InferenceFailed)))
