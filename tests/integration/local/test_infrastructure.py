@@ -1,5 +1,6 @@
 """NATS, S3 and PostgreSQL as the embedded stack runs them."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from radrelay_local.control import Condition
 from radrelay_local.errors import StackError
+from radrelay_local.ports import LOOPBACK
 from radrelay_local.stack import start_infrastructure
 from support.processes import listening_addresses, processes_of
 from support.stack import Infrastructure
@@ -30,6 +32,14 @@ def test_it_is_ready_within_seconds_and_leaves_nothing_behind(tmp_path: Path) ->
 def test_it_listens_on_loopback_alone(own_infra: Infrastructure) -> None:
     own_infra.start("minio-gateway")
     assert listening_addresses(own_infra.home) == {"127.0.0.1"}
+
+
+def test_what_is_started_on_request_evades_a_port_that_was_taken_meanwhile(own_infra: Infrastructure) -> None:
+    own_infra.stop("minio-gateway")
+    before = own_infra.ports
+    with socket.create_server((LOOPBACK, before["minio-gateway"])):
+        own_infra.start("minio-gateway")
+    assert {name for name, port in own_infra.ports.items() if port != before[name]} == {"minio-gateway"}
 
 
 def test_what_the_broker_acknowledges_is_on_disk(own_infra: Infrastructure) -> None:
