@@ -18,7 +18,7 @@ _FULL_MANY, _QUICK_MANY = Population(reports=5_000_000, tenants=200), Population
 # As many of each tenant as it takes to fill a page of one owner; with 200 tenants there would be 25.
 _FULL_FEW, _QUICK_FEW = Population(reports=5_000, tenants=20), Population(reports=500, tenants=2)
 _FULL_REQUESTS, _QUICK_REQUESTS = 400, 5
-_FULL_RESULTS, _QUICK_RESULTS = 8_000, 160
+_FULL_RESULTS, _QUICK_RESULTS = 16_000, 160
 _FULL_ROUNDS, _QUICK_ROUNDS = 5, 1
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from statistics import median
+from statistics import harmonic_mean, mean, median
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -75,12 +75,26 @@ async def measure_persisting(
 
 
 async def _round_of(compared: Compared, stack: WorkerStack, client: Client, reports: int) -> None:
-    """One round of each way, added to those before."""
-    results = partial(_results, reports, compared.tenants)
-    compared.one_connection.append(await _insert(stack, results(), side_by_side=False))
+    """One round of each way, added to those before.
+
+    The bare inserts that the worker is compared with are made half before it and half after it, since machines that
+    are shared with others are faster in one moment than in the next.
+    """
+    results, half = partial(_results, reports, compared.tenants), partial(_results, reports // 2, compared.tenants)
+    before = await _insert(stack, half(), side_by_side=False)
     compared.worker.append(await _persist(stack, client, results()))
+    compared.one_connection.append(_mean(before, await _insert(stack, half(), side_by_side=False)))
     if compared.tenants > 1:
         compared.a_connection_each.append(await _insert(stack, results(), side_by_side=True))
+
+
+def _mean(first: Round, second: Round) -> Round:
+    """Of two rounds with as many reports each."""
+    return Round(
+        reports_per_s=harmonic_mean((first.reports_per_s, second.reports_per_s)),
+        announced_per_s=harmonic_mean((first.announced_per_s, second.announced_per_s)),
+        cpu_ms={part: mean((first.cpu_ms[part], second.cpu_ms[part])) for part in first.cpu_ms},
+    )
 
 
 def _figures(compared: Compared) -> list[Figure]:
