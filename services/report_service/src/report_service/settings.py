@@ -160,7 +160,7 @@ class ReportSettings(ServiceSettings):
     health_host: str = "0.0.0.0"
     health_port: int = 9103
     """Where the worker serves /livez, /readyz and /metrics."""
-    max_in_flight: int = Field(default=1024, ge=1)
+    max_in_flight: int = Field(default=2048, ge=1)
     """Results that one worker turns into reports at a time; those of a tenant share transactions."""
     audit_head_interval_s: float = Field(default=60.0, gt=0)
     """The head of a tenant's audit chain that grew is published at most once in so long."""

@@ -173,7 +173,7 @@ INFERENCE_LANES: Final = tuple(
     LaneFamily(f"inference-{lane}", INSTANCES, subject_of(InstanceStored, lane=lane)) for lane in Urgency
 )
 """Most urgent first."""
-REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),), max_ack_pending=10_000)
+REPORT_RESULTS = Durable("report-results", INFERENCE, (subject_of(InferenceCompleted),), max_ack_pending=15_000)
 INGEST_REPORTS = Durable("ingest-reports", REPORTS, (subject_of(ReportCreated),))
 INGEST_ERASURES = Durable("ingest-erasures", REPORTS, (subject_of(ErasureRequested), subject_of(ReportErased)))
 INGEST_INFERENCE = Durable("ingest-inference", INFERENCE, (subject_of(InferenceStarted), subject_of(InferenceFailed)))
