@@ -17,7 +17,7 @@ from radrelay_local import preconditions
 from radrelay_local.errors import StackError
 from radrelay_local.stack import start_stack
 from support.otlp import Receiver, receiving
-from support.servers import servers_from
+from support.servers import require_images, servers_from
 from support.stack import Infrastructure, ProvisionedDatabases, RunningStack, provisioned_databases
 from support.tenants import tenants_on
 from support.tokens import TestIssuer, run_issuer
@@ -46,8 +46,13 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("untimed")
 
 
-def pytest_sessionstart() -> None:
-    """End at once where no stack can start, such as on a full disk: every test that needs one would say so."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End at once where no stack can start, such as on a full disk: every test that needs one would say so.
+
+    Before there are processes of pytest-xdist, which would end with a traceback in place of the message.
+    """
+    if session.config.getoption("servers") == "containers":
+        require_images()
     try:
         preconditions.check(Path(tempfile.gettempdir()))
     except StackError as error:

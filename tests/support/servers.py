@@ -52,7 +52,6 @@ def _contained(folder: Path) -> Iterator[Infrastructure]:
 
     So whoever reads the folder of a stack finds them, as do commands with `--home`.
     """
-    require_images()
     home = Home(folder)
     credentials = Credentials.of(home)
     ports = choose_ports(INFRASTRUCTURE_PORTS, {}, (), prefer_usual=False)

@@ -1,5 +1,9 @@
 """A run on containers says what it lacks."""
 
+import os
+import subprocess
+import sys
+
 import docker
 import pytest
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -34,6 +38,17 @@ def test_without_docker_it_is_said_what_is_needed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(docker, "from_env", no_docker)
     with pytest.raises(pytest.exit.Exception, match="Docker does not answer"):
         servers.require_images()
+
+
+def test_a_run_without_docker_ends_with_that_and_without_a_traceback() -> None:
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    command = [sys.executable, "-m", "pytest", "tests/unit/shared/test_lanes.py", "--servers", "containers"]
+    command += ["--numprocesses", "2", "-p", "no:cacheprovider"]
+    run = subprocess.run(command, check=False, env=environment, cwd=servers.ROOT, capture_output=True, text=True)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert "Docker does not answer: install it (Debian: docker.io)" in said
+    assert "Traceback" not in said
 
 
 def test_an_image_that_is_not_to_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
