@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ class Control(ABC):
         with self._changing():
             if self._definition(name).on_request:
                 # Nobody held them since the stack went up, and nobody else knows them.
-                self._choose_ports(only_of=name)
+                self._choose_ports(keeping=self.plan().processes.keys() - {name})
             plan = self.plan()
             starting = set() if self._launcher.is_current(self._definition(name)) else {name}
             self._bring_up(plan, {name}, starting, plan.following_jobs(starting))
@@ -175,12 +175,10 @@ class Control(ABC):
             self._state.reload()
             yield
 
-    def _choose_ports(self, *, only_of: str | None = None) -> None:
-        """Choose the ports of what does not run, or of one process alone where it does not."""
-        recorded, keeping = self._state.ports, set(self._running())
-        if only_of is not None:
-            keeping |= self.plan().processes.keys() - {only_of}
-        chosen = choose_ports(self.usual_ports, recorded, keeping, prefer_usual=self._prefer_usual_ports)
+    def _choose_ports(self, *, keeping: Collection[str] = ()) -> None:
+        """Choose the ports of what does not run, but for those that keep theirs all the same."""
+        recorded, kept = self._state.ports, {*self._running(), *keeping}
+        chosen = choose_ports(self.usual_ports, recorded, kept, prefer_usual=self._prefer_usual_ports)
         self._state.set_ports({**recorded, **chosen})
 
     def _running(self) -> list[str]:
